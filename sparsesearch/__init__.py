@@ -1,0 +1,25 @@
+"""Hyperparameter search for the sparsity-accuracy trade-off of Keras models."""
+
+from sparsesearch.datasets import Data
+from sparsesearch.errors import SparsesearchError
+from sparsesearch.objective import Objective, maximize, minimize
+from sparsesearch.record import StudyRecord
+from sparsesearch.space import Choice, Float, Int, SearchSpace
+from sparsesearch.study import Study, Training
+from sparsesearch.study_file import load_study
+
+__all__ = [
+    "Choice",
+    "Data",
+    "Float",
+    "Int",
+    "Objective",
+    "SearchSpace",
+    "SparsesearchError",
+    "Study",
+    "StudyRecord",
+    "Training",
+    "load_study",
+    "maximize",
+    "minimize",
+]

@@ -1,0 +1,354 @@
+"""The command line: every command parses, calls one function, and prints."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from sparsesearch.errors import SparsesearchError, StudyError
+from sparsesearch.trial import TrialStatus
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sparsesearch.record import StudyRecord
+
+ENV_FILE = "mlflow.env"
+DEFAULT_STORAGE = "sqlite:///optuna.db"
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="How sparse can a Keras model become before it is no longer good enough, and by which pruning schedule?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+StudyOption = Annotated[
+    str, typer.Option("--study", "-s", help="Name of a study, or path of a study file; the file is run.")
+]
+StorageOption = Annotated[str, typer.Option(help="URL of Optuna's database.", envvar="SPARSESEARCH_STORAGE")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+ReportsOption = Annotated[Path, typer.Option("--reports", help="Folder for the report.")]
+
+
+@app.command()
+def optimize(
+    study: StudyOption,
+    trials: Annotated[
+        int | None, typer.Option(help="Finished trials in all, earlier ones included. [default: the study's]")
+    ] = None,
+    timeout: Annotated[
+        str | None, typer.Option(help="Start no trial after this time, for example 30m; running ones are finished.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Override a setting: epochs=6, dataset=mnist, final_sparsity=0.5..0.9, frequency=1,10.",
+        ),
+    ] = None,
+    sampler: Annotated[str, typer.Option(help="tpe, nsga2 or random.")] = "tpe",
+    workers: Annotated[int | None, typer.Option(help="Processes that train. [default: one per core]")] = None,
+    storage: StorageOption = DEFAULT_STORAGE,
+    no_tracking: Annotated[bool, typer.Option("--no-tracking", help="Do not record in MLflow.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start a new search beside earlier ones of this study.")
+    ] = False,
+    reports: ReportsOption = Path("reports"),
+    as_json: JsonOption = False,
+) -> None:
+    """Search a study, or continue its search, up to a number of finished trials."""
+    from sparsesearch import api
+    from sparsesearch.study_file import load_study
+    from sparsesearch.terminal import view_for
+
+    console, notices = _consoles()
+    loaded = load_study(study, settings=parse_settings(settings or []))
+    view = view_for(notices)
+    total = loaded.trials if trials is None else trials
+    record = api.optimize(
+        loaded,
+        trials=total,
+        timeout=None if timeout is None else parse_duration(timeout),
+        sampler=sampler,
+        workers=workers,
+        storage=storage,
+        tracking="" if no_tracking else None,
+        fresh=fresh,
+        reports=reports,
+        observer=view,
+    )
+    unfinished = record.finished < total
+    if as_json:
+        print_json(_study_json(record, record.front))
+    else:
+        _print_front(console, record)
+        if record.complete:
+            console.print(f"\nreport:    {reports / record.name}.html", highlight=False, soft_wrap=True)
+        if not no_tracking:
+            console.print("MLflow UI: sparsesearch ui", highlight=False)
+    again = _continue_command(unfinished=unfinished, total=total)
+    if unfinished:
+        notices.print(
+            f"{record.finished} of {total} trials are finished; to continue: {again}", highlight=False, soft_wrap=True
+        )
+        if timeout is None:
+            raise typer.Exit(INTERRUPTED)
+    elif not as_json:
+        console.print(f"go on:     {again}", highlight=False, soft_wrap=True)
+    if not record.complete and record.finished:
+        reason = next(trial.reason for trial in record.trials if trial.status is TrialStatus.FAILED)
+        raise StudyError(f"all {record.finished} trials failed; the first: {reason}")
+
+
+@app.command()
+def front(study: StudyOption, storage: StorageOption = DEFAULT_STORAGE, as_json: JsonOption = False) -> None:
+    """Show the Pareto front: the trials that no other trial beats in every objective."""
+    record = _read(study, storage)
+    if as_json:
+        print_json(_study_json(record, record.front))
+    else:
+        _print_front(_consoles()[0], record)
+
+
+@app.command()
+def trials(study: StudyOption, storage: StorageOption = DEFAULT_STORAGE, as_json: JsonOption = False) -> None:
+    """Show every trial beside the dense baseline."""
+    record = _read(study, storage)
+    if as_json:
+        print_json(_study_json(record, list(record.trials)))
+        return
+    from sparsesearch import tables
+    from sparsesearch.terminal import print_table
+
+    console, notices = _consoles()
+    print_table(console, tables.trials_table(record))
+    for trial in record.trials:
+        if trial.reason:
+            notices.print(
+                f"trial {trial.number} {trial.status}: {trial.reason}", highlight=False, markup=False, soft_wrap=True
+            )
+
+
+@app.command()
+def show(
+    study: StudyOption,
+    trial: Annotated[int, typer.Option("--trial", help="Number of the trial.")],
+    storage: StorageOption = DEFAULT_STORAGE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one trial: its schedule, metrics, zeros per kernel and curves."""
+    record = _read(study, storage)
+    numbered = {one.number: one for one in record.trials}
+    if trial not in numbered:
+        have = f"it has trials 0 to {max(numbered)}" if numbered else "it has no trial yet"
+        raise StudyError(f"study {record.name!r} has no trial {trial}", hint=have)
+    chosen = numbered[trial]
+    if as_json:
+        from sparsesearch.schedule import schedule_to_json
+
+        shown = _trial_json(record, chosen)
+        shown["schedule_steps"] = schedule_to_json(chosen.schedule) if chosen.schedule else None
+        shown |= chosen.measurement.to_json() if chosen.measurement else {}
+        print_json(shown)
+        return
+    from sparsesearch.terminal import print_trial
+
+    print_trial(_consoles()[0], record, chosen)
+
+
+@app.command()
+def report(
+    study: StudyOption, storage: StorageOption = DEFAULT_STORAGE, reports: ReportsOption = Path("reports")
+) -> None:
+    """Write the report, one HTML file that opens offline, and print its path."""
+    from sparsesearch import api
+
+    record = _read(study, storage)
+    if not record.complete:
+        raise StudyError(
+            f"study {record.name!r} has no complete trial to report", hint="run `sparsesearch optimize` first"
+        )
+    typer.echo(api.write_report(record, storage, folder=reports))
+
+
+@app.command()
+def studies() -> None:
+    """List the studies that can be searched by name."""
+    from sparsesearch.study_file import describe, study_files
+
+    for name, path in sorted(study_files().items()):
+        typer.echo(f"{name:<12} {describe(path)}")
+
+
+@app.command()
+def ui(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than this machine only if you say so.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 5000,
+) -> None:
+    """Start the MLflow UI on what the searches recorded here, with one lean process."""
+    from sparsesearch.api import tracking_uri
+    from sparsesearch.errors import TrackingError
+    from sparsesearch.mlflow_tracker import absolute_uri
+
+    uri = absolute_uri(tracking_uri())
+    if uri.startswith(("http:", "https:")):
+        raise TrackingError(f"the searches are recorded on a server: open {uri} in a browser")
+    lean = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        uri,
+        "--workers",
+        "1",
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
+    typer.echo(f"http://{host}:{port}  (Ctrl-C ends it)", err=True)
+    os.execve(command[0], command, {**lean, **os.environ})
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"sparsesearch {installed('sparsesearch')}")
+        raise typer.Exit
+
+
+def main() -> NoReturn:
+    """Run the command line: known errors are one line and exit code 1, a bug keeps its traceback."""
+    _load_environment()
+    try:
+        app()
+    except SparsesearchError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    sys.exit(0)
+
+
+def parse_settings(texts: list[str]) -> dict[str, str]:
+    """``NAME=VALUE`` texts as a mapping.
+
+    >>> parse_settings(["epochs=6", "dataset=mnist"])
+    {'epochs': '6', 'dataset': 'mnist'}
+    """
+    settings = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise StudyError(f"--set takes NAME=VALUE, got {text!r}", hint="for example --set epochs=6")
+        settings[name.strip()] = value.strip()
+    return settings
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of ``1h30m``, ``45m``, ``90s`` or plain seconds.
+
+    >>> parse_duration("1h30m"), parse_duration("90")
+    (5400.0, 90.0)
+    """
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0}
+    parts = re.findall(r"(\d+(?:\.\d+)?)([hms]?)", text)
+    seconds = sum(float(number) * units[unit or "s"] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
+        raise StudyError(f"--timeout must be a time above 0, got {text!r}", hint="for example 90s, 30m or 1h30m")
+    return seconds
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` as JSON; numbers that JSON does not know become null."""
+    typer.echo(json.dumps(_finite(value), indent=2))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _load_environment() -> None:
+    if Path(ENV_FILE).is_file():
+        from dotenv import load_dotenv
+
+        load_dotenv(ENV_FILE, override=False)
+
+
+def _read(study: str, storage: str) -> StudyRecord:
+    from sparsesearch import api
+
+    if study.endswith(".py") or "/" in study:
+        from sparsesearch.study_file import load_study
+
+        study = load_study(study).name
+    return api.read_study(study, storage=storage)
+
+
+def _consoles() -> tuple[Console, Console]:
+    """Consoles for data, on stdout, and for notices, on stderr."""
+    from rich.console import Console
+
+    return Console(), Console(stderr=True)
+
+
+def _print_front(console: Console, record: StudyRecord) -> None:
+    from sparsesearch import tables
+    from sparsesearch.terminal import print_table
+
+    if not record.front:
+        console.print(f"{record.name}: no complete trial yet", highlight=False)
+        return
+    count = len(record.front)
+    title = f"Pareto front of {record.name}: {count} of {len(record.complete)} complete trials"
+    print_table(console, tables.front_table(record), title=title)
+
+
+def _study_json(record: StudyRecord, chosen: list[Any]) -> dict[str, Any]:
+    return {
+        "study": record.name,
+        "finished": record.finished,
+        "objectives": {goal.metric: goal.direction.value for goal in record.objectives},
+        "baseline": dict(record.baseline.metrics) if record.baseline else None,
+        "trials": [_trial_json(record, trial) for trial in chosen],
+    }
+
+
+def _trial_json(record: StudyRecord, trial: Any) -> dict[str, Any]:
+    return record.row(trial)
+
+
+def _continue_command(*, unfinished: bool, total: int) -> str:
+    """The command that was given, with more trials where it has reached its number."""
+    words = ["sparsesearch", *(word for word in sys.argv[1:] if word != "--fresh")]
+    if unfinished:
+        return shlex.join(words)
+    kept = [
+        word
+        for position, word in enumerate(words)
+        if word != "--trials" and words[position - 1] != "--trials" and not word.startswith("--trials=")
+    ]
+    return shlex.join([*kept, "--trials", str(2 * total)])

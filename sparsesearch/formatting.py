@@ -1,0 +1,85 @@
+"""How numbers and trials are written for people, the same in the terminal and in the report."""
+
+from __future__ import annotations
+
+from sparsesearch.objective import Objective
+from sparsesearch.record import StudyRecord
+from sparsesearch.trial import Trial
+
+# Metrics that are fractions of something and read best with four decimals.
+_DECIMALS = 4
+
+
+def format_metric(name: str, value: float) -> str:
+    """``value`` of the metric ``name`` with its unit.
+
+    >>> format_metric("zipped_tflite_bytes", 53533), format_metric("accuracy", 0.97222)
+    ('53.5 kB', '0.9722')
+    >>> format_metric("train_seconds", 6.27), format_metric("mse", 0.0000962)
+    ('6.3 s', '9.620e-05')
+    """
+    if name.endswith("_bytes"):
+        return format_bytes(value)
+    if name.endswith("_seconds"):
+        return f"{value:.1f} s"
+    return f"{value:.{_DECIMALS}f}" if value == 0 or abs(value) >= 0.01 else f"{value:.3e}"
+
+
+def format_bytes(count: float) -> str:
+    """Bytes with three significant digits in decimal units.
+
+    >>> format_bytes(999), format_bytes(418040), format_bytes(1753784)
+    ('999 B', '418 kB', '1.75 MB')
+    """
+    for unit, size in (("MB", 1e6), ("kB", 1e3)):
+        if count >= size * 0.9995:
+            scaled = count / size
+            return f"{scaled:.{2 if scaled < 9.995 else 1 if scaled < 99.95 else 0}f} {unit}"
+    return f"{count:.0f} B"
+
+
+def format_change(value: float) -> str:
+    """A signed difference.
+
+    >>> format_change(0.0056), format_change(0.0)
+    ('+0.0056', '+0.0000')
+    """
+    return f"{value:+.{_DECIMALS}f}" if value == 0 or abs(value) >= 0.0001 else f"{value:+.1e}"
+
+
+def format_times(factor: float | None) -> str:
+    """How many times smaller.
+
+    >>> format_times(7.81), format_times(None)
+    ('7.8x', '-')
+    """
+    return "-" if factor is None else f"{factor:.1f}x"
+
+
+def format_schedule(trial: Trial) -> str:
+    """The schedule in a few letters: type, sparsities and power.
+
+    A ramp from 0.12 to 0.93 of power 3 is written ``poly 0.12-0.930 ^3.0``.
+    """
+    candidate = trial.candidate
+    if candidate is None:
+        return "dense"
+    if candidate.schedule == "constant" or candidate.initial_sparsity is None or candidate.power is None:
+        return f"const {candidate.final_sparsity:.3f}"
+    return f"poly {candidate.initial_sparsity:.2f}-{candidate.final_sparsity:.3f} ^{candidate.power:.1f}"
+
+
+def format_steps(trial: Trial) -> str:
+    """Snapped steps of the schedule: begin, end and frequency."""
+    schedule = trial.schedule
+    return f"{schedule.begin_step}-{schedule.end_step} /{schedule.frequency}" if schedule else ""
+
+
+def quality_metrics(record: StudyRecord) -> list[Objective]:
+    """Objectives that are measured on data and so have a test value."""
+    return [goal for goal in record.objectives if not goal.metric.endswith(("_bytes", "_seconds", "sparsity"))]
+
+
+def label(metric: str) -> str:
+    """A metric's name for people: ``zipped_tflite_bytes`` is ``zipped tflite``."""
+    return metric.removesuffix("_bytes").replace("_", " ")

@@ -1,0 +1,40 @@
+"""The evaluator of a real study: light enough for the driver, heavy only where it is put to work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sparsesearch.executor import Assignment, Report
+from sparsesearch.inspection import Inspection
+from sparsesearch.study import Study
+from sparsesearch.trial import Evaluation
+
+if TYPE_CHECKING:
+    from sparsesearch.keras_training import Trainer
+
+
+class KerasEvaluator:
+    """Implements `sparsesearch.executor.Evaluator`; TensorFlow, model and data come on first use."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._trainer: Trainer | None = None
+
+    def inspect(self) -> Inspection:
+        """See `sparsesearch.executor.Evaluator.inspect`."""
+        return self._prepared().inspection()
+
+    def evaluate(self, assignment: Assignment, report: Report) -> Evaluation:
+        """See `sparsesearch.executor.Evaluator.evaluate`."""
+        return self._prepared().evaluate(assignment, report)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was prepared stays in its process.
+        return {"_study": self._study, "_trainer": None}
+
+    def _prepared(self) -> Trainer:
+        if self._trainer is None:
+            from sparsesearch.keras_training import Trainer
+
+            self._trainer = Trainer(self._study)
+        return self._trainer

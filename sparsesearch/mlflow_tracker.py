@@ -1,0 +1,275 @@
+"""MLflow as the place where people look at a search while it runs and afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+# Before MLflow's import: they are read once.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from sparsesearch.errors import TrackingError
+from sparsesearch.executor import EpochEnd
+from sparsesearch.process import is_gone, this_process
+from sparsesearch.record import StudyRecord
+from sparsesearch.trial import BASELINE, Measurement, Trial, TrialStatus
+
+PARENT_TAG = "mlflow.parentRunId"
+OWNER_TAG = "sparsesearch.owner"
+TRIAL_TAG = "sparsesearch.trial"
+STUDY_TAG = "sparsesearch.study"
+FRONT_METRIC = "on_front"  # a metric, because MLflow compares only metrics as numbers
+ZEROS_FILE = "zeros.json"
+
+STATUSES = {
+    TrialStatus.COMPLETE: "FINISHED",
+    TrialStatus.FAILED: "FAILED",
+    TrialStatus.STOPPED: "KILLED",
+}
+
+for name in ("mlflow", "alembic"):
+    logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class MlflowTracker:
+    """Implements `sparsesearch.tracking.Tracker`.
+
+    One experiment per study, one parent run per search, one child run per trial and one for the dense
+    baseline. Runs of this study that a dead process left running are closed as KILLED at `begin`.
+
+    Args:
+        uri: tracking URI; SQLite paths are taken from the current folder.
+        artifacts: folder for artifacts of local experiments; servers have their own.
+
+    Raises:
+        TrackingError: the URI is none, or its store cannot be reached.
+    """
+
+    def __init__(self, uri: str, *, artifacts: Path | None = None) -> None:
+        self._uri = absolute_uri(uri)
+        self._artifacts = artifacts
+        self._owner = this_process()
+        self._runs: dict[int, str] = {}
+        with tracking_errors(uri):
+            self._client = MlflowClient(tracking_uri=self._uri)
+            # Says at once whether the store answers.
+            self._client.search_experiments(max_results=1)
+
+    def begin(self, record: StudyRecord) -> None:
+        """See `sparsesearch.tracking.Tracker.begin`."""
+        self._record = record
+        with tracking_errors(self._uri):
+            self._experiment = self._find_experiment(record)
+            self._close_orphans()
+            self._parent = self._create_run(
+                f"{record.name} {time.strftime('%Y-%m-%d %H:%M:%S')}", {STUDY_TAG: record.name}
+            )
+            params = {name: value for name, value in record.definition.items() if value is not None}
+            if record.inspection:
+                params |= {
+                    "data.source": record.inspection.data_source,
+                    "model.weights": record.inspection.weights,
+                    "model.prunable_weights": record.inspection.prunable_weights,
+                    **{f"data.{split}": count for split, count in record.inspection.examples.items()},
+                    **{f"version.{name}": version for name, version in record.inspection.versions.items()},
+                }
+            self._client.log_batch(self._parent, params=_params(params))
+
+    def start(self, trial: Trial) -> None:
+        """See `sparsesearch.tracking.Tracker.start`."""
+        with tracking_errors(self._uri):
+            run = self._create_run(
+                _title(trial),
+                {STUDY_TAG: self._record.name, TRIAL_TAG: str(trial.number), PARENT_TAG: self._parent},
+            )
+            self._runs[trial.number] = run
+            asked: dict[str, Any] = {"seed": trial.seed, **trial.candidate_parameters}
+            if trial.schedule:
+                steps = ("begin_step", "end_step", "frequency")
+                asked |= {f"snapped.{name}": getattr(trial.schedule, name) for name in steps}
+            self._client.log_batch(run, params=_params(asked))
+
+    def epoch(self, event: EpochEnd) -> None:
+        """See `sparsesearch.tracking.Tracker.epoch`."""
+        if event.number in self._runs:  # else its last words came after its end
+            with tracking_errors(self._uri):
+                self._client.log_batch(self._runs[event.number], metrics=_metrics(event.metrics, step=event.epoch))
+
+    def finish(self, trial: Trial, files: Mapping[str, bytes]) -> None:
+        """See `sparsesearch.tracking.Tracker.finish`."""
+        run = self._runs.pop(trial.number)
+        with tracking_errors(self._uri):
+            if trial.measurement:
+                self._log_measurement(run, trial, trial.measurement)
+            tags = {"reason": trial.reason} if trial.reason else {}
+            if trial.same_as is not None:
+                tags["same_as"] = f"trial {trial.same_as}"
+            self._client.log_batch(run, tags=_tags(tags))
+            self._log_files(run, files)
+            self._client.set_terminated(run, STATUSES[trial.status])
+
+    def end(self, record: StudyRecord, *, interrupted: bool, failed: bool) -> None:
+        """See `sparsesearch.tracking.Tracker.end`."""
+        status = "FAILED" if failed else "KILLED" if interrupted else "FINISHED"
+        with tracking_errors(self._uri):
+            self._mark_front(record)
+            volumes = record.hypervolume()
+            summary: dict[str, float] = {"trials_finished": record.finished, "trials_on_front": len(record.front)}
+            if len(volumes):
+                summary["hypervolume"] = float(volumes[-1])
+            self._client.log_batch(self._parent, metrics=_metrics(summary, step=0))
+            self._client.set_terminated(self._parent, status)
+
+    def attach_report(self, path: Path) -> None:
+        """Put the report of the study beside the parent run's numbers."""
+        with tracking_errors(self._uri):
+            self._client.log_artifact(self._parent, str(path))
+
+    def _find_experiment(self, record: StudyRecord) -> str:
+        found = self._client.get_experiment_by_name(record.name)
+        if found and found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
+        if found:
+            return str(found.experiment_id)
+        local = self._uri.startswith(("sqlite:", "file:"))
+        location = (self._artifacts / record.name).absolute().as_uri() if local and self._artifacts else None
+        tags = {"mlflow.note.content": record.description}
+        return str(self._client.create_experiment(record.name, artifact_location=location, tags=tags))
+
+    def _close_orphans(self) -> None:
+        for run in self._client.search_runs([self._experiment], "attributes.status = 'RUNNING'", max_results=1000):
+            owner = run.data.tags.get(OWNER_TAG)
+            if owner and is_gone(owner):
+                self._client.set_tag(run.info.run_id, "reason", "the search that ran it died")
+                self._client.set_terminated(run.info.run_id, "KILLED")
+
+    def _create_run(self, name: str, tags: Mapping[str, str]) -> str:
+        user = {"mlflow.user": getpass.getuser(), "mlflow.source.name": "sparsesearch"}
+        run = self._client.create_run(self._experiment, run_name=name, tags={**user, OWNER_TAG: self._owner, **tags})
+        return str(run.info.run_id)
+
+    def _log_measurement(self, run: str, trial: Trial, measurement: Measurement) -> None:
+        values = dict(measurement.metrics)
+        smaller = self._times_smaller(trial)
+        if smaller is not None:
+            values["times_smaller"] = smaller
+        if trial.same_as is not None:
+            for epoch, metrics in enumerate(measurement.history, start=1):
+                self._client.log_batch(run, metrics=_metrics(metrics, step=epoch))
+        # The latest metric is the one with the highest step: final values come after the last epoch's.
+        self._client.log_batch(run, metrics=_metrics(values, step=len(measurement.history)))
+        columns = {
+            "kernel": [kernel.name for kernel in measurement.kernels],
+            "weights": [kernel.weights for kernel in measurement.kernels],
+            "zeros": [kernel.zeros for kernel in measurement.kernels],
+            "sparsity": [kernel.zeros / kernel.weights for kernel in measurement.kernels],
+        }
+        self._client.log_table(run, columns, ZEROS_FILE)
+
+    def _times_smaller(self, trial: Trial) -> float | None:
+        if trial.number == BASELINE:
+            self._record = _with_baseline(self._record, trial)
+        return self._record.times_smaller(trial)
+
+    def _log_files(self, run: str, files: Mapping[str, bytes]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                path = Path(folder) / name
+                path.write_bytes(content)
+                self._client.log_artifact(run, str(path), "model")
+
+    def _mark_front(self, record: StudyRecord) -> None:
+        front = {trial.number for trial in record.front}
+        for run in self._search_trials(record):
+            number = int(run.data.tags[TRIAL_TAG])
+            marked, belongs = run.data.tags.get("front") == "yes", number in front
+            if (
+                run.info.status == "FINISHED"
+                and number != BASELINE
+                and ("front" not in run.data.tags or marked != belongs)
+            ):
+                self._client.set_tag(run.info.run_id, "front", "yes" if belongs else "no")
+                self._client.log_metric(run.info.run_id, FRONT_METRIC, float(belongs))
+
+    def _search_trials(self, record: StudyRecord) -> Iterator[Any]:
+        wanted, token = f"tags.`{TRIAL_TAG}` != '' AND tags.`{STUDY_TAG}` = '{record.name}'", None
+        while True:
+            page = self._client.search_runs([self._experiment], wanted, max_results=1000, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+
+def absolute_uri(uri: str) -> str:
+    """``uri`` with a relative SQLite path made absolute: MLflow resolves some against other folders.
+
+    >>> absolute_uri("http://mlflow.example:5000")
+    'http://mlflow.example:5000'
+    """
+    prefix = "sqlite:///"
+    if uri.startswith(prefix):
+        return f"{prefix}{Path(uri.removeprefix(prefix)).absolute()}"
+    return uri
+
+
+@contextlib.contextmanager
+def tracking_errors(uri: str) -> Iterator[None]:
+    """Turn what MLflow, its database or its server reports into a TrackingError."""
+    import requests
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, requests.RequestException, ModuleNotFoundError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise TrackingError(
+            f"MLflow cannot use {_without_password(uri)}: {reason}",
+            hint="check MLFLOW_TRACKING_URI in mlflow.env, or search without it: --no-tracking",
+        ) from error
+
+
+def _without_password(uri: str) -> str:
+    password = urlparse(uri).password
+    return uri.replace(f":{password}@", ":***@") if password else uri
+
+
+def _with_baseline(record: StudyRecord, trial: Trial) -> StudyRecord:
+    import dataclasses
+
+    return dataclasses.replace(record, baseline=trial.measurement)
+
+
+def _title(trial: Trial) -> str:
+    if trial.candidate is None:
+        return "dense baseline"
+    start = "" if trial.candidate.initial_sparsity is None else f"{trial.candidate.initial_sparsity:.2f} -> "
+    return f"trial {trial.number:03d} {trial.candidate.schedule} {start}{trial.candidate.final_sparsity:.3f}"
+
+
+def _params(values: Mapping[str, Any]) -> list[Param]:
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+    return [Param(name, text) for name, text in texts.items()]
+
+
+def _metrics(values: Mapping[str, float], *, step: int) -> list[Metric]:
+    now = int(time.time() * 1000)
+    return [Metric(name, float(value), now, step) for name, value in values.items()]
+
+
+def _tags(values: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(name, value[:5000]) for name, value in values.items()]

@@ -1,0 +1,163 @@
+"""Optuna as the sampler of a search: asks it for candidates, tells it what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from sparsesearch.errors import StudyError, close_names
+from sparsesearch.inspection import Inspection
+from sparsesearch.optuna_storage import (
+    ATTRIBUTE,
+    BASELINE_ATTRIBUTE,
+    OWNER,
+    OptunaStorage,
+    read_record,
+    read_trial,
+    storage_errors,
+    trial_fields,
+)
+from sparsesearch.process import is_gone, this_process
+from sparsesearch.record import StudyRecord
+from sparsesearch.space import Choice, Domain, Int, SearchSpace, Value
+from sparsesearch.study import Study
+from sparsesearch.trial import BASELINE, Trial, TrialStatus
+
+SAMPLERS = ("tpe", "nsga2", "random")
+
+
+class OptunaSampler:
+    """Implements `sparsesearch.search.Sampler` on an Optuna study.
+
+    Trials that a dead process left running are stopped when the sampler is made, and asked again.
+
+    Raises:
+        StudyError: an unknown sampler.
+        StorageError: the storage holds a differently defined study of that name.
+    """
+
+    def __init__(
+        self, study: Study, inspection: Inspection, *, storage: OptunaStorage, sampler: str = "tpe", fresh: bool = False
+    ) -> None:
+        check_sampler(sampler)
+        self._space: SearchSpace = study.space
+        self._url = storage.shown_url
+        self._owner = this_process()
+        self._study = storage.open(study, inspection, fresh=fresh)
+        with storage_errors(self._url):
+            # A resumed search must not draw the random numbers of the first one again.
+            seeds = np.random.SeedSequence([study.seed, len(self._study.get_trials(deepcopy=False))])
+            self._study.sampler = _sampler(sampler, seed=int(seeds.generate_state(1)[0]))
+            self._running: dict[int, optuna.Trial] = {}
+            self._recover()
+
+    def ask(self) -> Trial:
+        """See `sparsesearch.search.Sampler.ask`."""
+        with storage_errors(self._url):
+            asked = self._study.ask()
+            candidate = self._space.candidate(lambda name, domain: _suggest(asked, name, domain))
+            trial = Trial(number=asked.number, status=TrialStatus.RUNNING, candidate=candidate)
+            asked.set_user_attr(ATTRIBUTE, trial_fields(trial))
+            asked.set_user_attr(OWNER, self._owner)
+        self._running[trial.number] = asked
+        return trial
+
+    def tell(self, trial: Trial) -> None:
+        """See `sparsesearch.search.Sampler.tell`."""
+        with storage_errors(self._url):
+            if trial.number == BASELINE:
+                if trial.measurement:
+                    self._study.set_user_attr(BASELINE_ATTRIBUTE, trial.measurement.to_json())
+                return
+            running = self._running.pop(trial.number)
+            running.set_user_attr(ATTRIBUTE, trial_fields(trial))
+            if trial.status is TrialStatus.COMPLETE:
+                goals = read_objectives(self._study)
+                self._study.tell(running, [trial.metrics[metric] for metric in goals])
+            else:
+                self._give_back(trial)
+                self._study.tell(running, state=TrialState.FAIL)
+
+    def record(self) -> StudyRecord:
+        """See `sparsesearch.search.Sampler.record`."""
+        with storage_errors(self._url):
+            return read_record(self._study)
+
+    def _recover(self) -> None:
+        for frozen in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            owner = frozen.user_attrs.get(OWNER)
+            # A trial without an owner was cut off between ask and its first attribute.
+            if owner is None or is_gone(owner):
+                self._close(frozen)
+
+    def _close(self, frozen: FrozenTrial) -> None:
+        running = optuna.Trial(self._study, frozen._trial_id)
+        if ATTRIBUTE in frozen.user_attrs:
+            fields = trial_fields(read_trial(frozen))
+            fields |= {
+                "status": TrialStatus.STOPPED.value,
+                "reason": "the search that ran it died",
+                "measurement": None,
+            }
+            running.set_user_attr(ATTRIBUTE, fields)
+            self._study.enqueue_trial(fields["candidate"], skip_if_exists=False)
+        self._study.tell(running, state=TrialState.FAIL)
+
+    def _give_back(self, trial: Trial) -> None:
+        if trial.status is TrialStatus.STOPPED:
+            self._study.enqueue_trial(trial.candidate_parameters, skip_if_exists=False)
+
+
+def check_sampler(name: str) -> None:
+    """Raise a StudyError unless ``name`` is one of SAMPLERS."""
+    if name not in SAMPLERS:
+        raise StudyError(f"there is no sampler {name!r}", hint=close_names(name, SAMPLERS))
+
+
+def read_objectives(study: optuna.Study) -> list[str]:
+    """Metrics of the objectives, in the order of Optuna's values."""
+    return [metric for metric, _ in study.user_attrs[ATTRIBUTE]["objectives"]]
+
+
+def importances(storage: OptunaStorage, record: StudyRecord) -> dict[str, dict[str, float]]:
+    """Share of each objective's variance that each searched parameter explains, by metric and parameter.
+
+    fANOVA (Hutter et al. 2014) over the complete trials; empty while there are too few of them.
+    """
+    study = optuna.load_study(study_name=record.name, storage=storage.rdb)
+    found: dict[str, dict[str, float]] = {}
+    if len(record.complete) < 4:
+        return found
+    for position, goal in enumerate(record.objectives):
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+        try:
+            shares = optuna.importance.get_param_importances(study, evaluator=evaluator, target=_value(position))
+        except (ValueError, RuntimeError):
+            # Optuna refuses objectives that did not vary: then no parameter explains anything.
+            continue
+        found[goal.metric] = {name: float(share) for name, share in shares.items()}
+    return found
+
+
+def _value(position: int) -> Callable[[FrozenTrial], float]:
+    return lambda trial: trial.values[position]
+
+
+def _sampler(name: str, *, seed: int) -> BaseSampler:
+    if name == "tpe":
+        return TPESampler(seed=seed, constant_liar=True)
+    return NSGAIISampler(seed=seed) if name == "nsga2" else RandomSampler(seed=seed)
+
+
+def _suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:
+    if isinstance(domain, Choice):
+        chosen: Any = trial.suggest_categorical(name, domain.values)
+        return chosen  # type: ignore[no-any-return]
+    if isinstance(domain, Int):
+        return trial.suggest_int(name, domain.low, domain.high, log=domain.log)
+    return trial.suggest_float(name, domain.low, domain.high, log=domain.log)

@@ -1,0 +1,113 @@
+"""Tables of trials as plain cells: the terminal and the report only draw them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sparsesearch import formatting
+from sparsesearch.record import SHIPPED_BYTES, StudyRecord
+from sparsesearch.trial import BASELINE, Trial, TrialStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its title, and the text and sorting value of each cell."""
+
+    title: str
+    text: Callable[[Trial], str]
+    value: Callable[[Trial], float | str]
+    numeric: bool = True
+    detail: bool = False  # left out where there is little room
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns and the trials that are its rows."""
+
+    columns: tuple[Column, ...]
+    trials: tuple[Trial, ...]
+
+    def cells(self) -> list[list[str]]:
+        """Texts by row and column."""
+        return [[column.text(trial) for column in self.columns] for trial in self.trials]
+
+
+def front_table(record: StudyRecord) -> Table:
+    """The front, best quality first, below the dense baseline."""
+    return Table(columns=_columns(record, status=False), trials=(*_baseline(record), *record.front))
+
+
+def trials_table(record: StudyRecord) -> Table:
+    """Every trial by number, below the dense baseline."""
+    return Table(columns=_columns(record, status=True), trials=(*_baseline(record), *record.trials))
+
+
+def _baseline(record: StudyRecord) -> tuple[Trial, ...]:
+    if record.baseline is None:
+        return ()
+    return (Trial(number=BASELINE, status=TrialStatus.COMPLETE, candidate=None, measurement=record.baseline),)
+
+
+def _columns(record: StudyRecord, *, status: bool) -> tuple[Column, ...]:
+    columns = [
+        Column(
+            "trial",
+            lambda trial: "dense" if trial.number == BASELINE else f"{trial.number}",
+            lambda trial: trial.number,
+        ),
+        Column("schedule", _schedule, lambda trial: formatting.format_schedule(trial), numeric=False),
+        Column(
+            "steps", formatting.format_steps, lambda trial: formatting.format_steps(trial), numeric=False, detail=True
+        ),
+    ]
+    if status:
+        columns.append(Column("status", _status, lambda trial: trial.status.value, numeric=False))
+    for goal in formatting.quality_metrics(record):
+        columns.append(_metric(goal.metric))
+        columns.append(_change(record, goal.metric))
+        columns.append(_metric(f"test_{goal.metric}"))
+    sizes = dict.fromkeys(
+        [*(goal.metric for goal in record.objectives if goal.metric.endswith("_bytes")), SHIPPED_BYTES]
+    )
+    columns += [_metric(name) for name in sizes]
+    columns.append(_metric("zipped_h5_bytes", detail=True))
+    columns.append(
+        Column(
+            "smaller",
+            lambda trial: formatting.format_times(record.times_smaller(trial)),
+            lambda trial: record.times_smaller(trial) or math.nan,
+        )
+    )
+    columns.append(_metric("train_seconds", detail=True))
+    return tuple(columns)
+
+
+def _schedule(trial: Trial) -> str:
+    return "no pruning" if trial.number == BASELINE else formatting.format_schedule(trial)
+
+
+def _status(trial: Trial) -> str:
+    return f"as {trial.same_as}" if trial.same_as is not None else trial.status.value
+
+
+def _metric(name: str, *, detail: bool = False) -> Column:
+    return Column(
+        formatting.label(name),
+        lambda trial: formatting.format_metric(name, trial.metrics[name]) if name in trial.metrics else "-",
+        lambda trial: trial.metrics.get(name, math.nan),
+        detail=detail,
+    )
+
+
+def _change(record: StudyRecord, name: str) -> Column:
+    def value(trial: Trial) -> float:
+        if record.baseline is None or name not in trial.metrics:
+            return math.nan
+        return trial.metrics[name] - record.baseline.metrics[name]
+
+    def text(trial: Trial) -> str:
+        return "" if trial.number == BASELINE or math.isnan(value(trial)) else formatting.format_change(value(trial))
+
+    return Column("vs dense", text, value)

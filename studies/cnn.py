@@ -1,0 +1,40 @@
+"""ConvNet of the pruning articles on handwritten digits."""
+
+from sparsesearch import Choice, Float, SearchSpace, Study, Training, datasets, maximize, minimize
+
+
+def build_model():
+    from tf_keras import Sequential, layers
+
+    return Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Dropout(0.25),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Dropout(0.25),
+            layers.Flatten(),
+            layers.Dense(256, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+study = Study(
+    name="cnn",
+    build_model=build_model,
+    load_data=datasets.image_classification("digits", size=28),
+    training=Training(epochs=12, batch_size=32, loss="sparse_categorical_crossentropy", metrics=("accuracy",)),
+    space=SearchSpace(
+        schedule=Choice("constant", "polynomial"),
+        initial_sparsity=Float(0.0, 0.5),
+        final_sparsity=Float(0.5, 0.98),
+        begin_fraction=Float(0.0, 0.6),
+        power=Float(1, 5),
+        frequency=Choice(1, 5, 10, 25, 50, 100),
+    ),
+    objectives=(maximize("accuracy"), minimize("zipped_tflite_bytes")),
+    seed=0,
+)
