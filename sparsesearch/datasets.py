@@ -93,6 +93,7 @@ class ImageClassification:
             raise DataError(f"there is no data set {self.name!r}", hint=close_names(self.name, _SOURCES))
 
     def __call__(self) -> Data:
+        """Load, scale, resize and split the images."""
         load, _ = _SOURCES[self.name]
         rest, test, source = load(self.name)
         share = VALIDATION_SHARE

@@ -150,7 +150,7 @@ def _value(position: int) -> Callable[[FrozenTrial], float]:
 
 def _sampler(name: str, *, seed: int) -> BaseSampler:
     if name == "tpe":
-        return TPESampler(seed=seed, constant_liar=True)
+        return TPESampler(seed=seed)
     return NSGAIISampler(seed=seed) if name == "nsga2" else RandomSampler(seed=seed)
 
 

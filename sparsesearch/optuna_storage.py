@@ -34,7 +34,6 @@ BASELINE_ATTRIBUTE = "dense baseline"
 SCHEMA = 1  # of the attributes; a newer one is refused
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
@@ -127,7 +126,9 @@ class OptunaStorage:
                 storage=self.rdb,
                 directions=[goal.direction.value for goal in study.objectives],
             )
-            created.set_metric_names([goal.metric for goal in study.objectives])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                created.set_metric_names([goal.metric for goal in study.objectives])
             created.set_user_attr(
                 ATTRIBUTE,
                 {

@@ -17,7 +17,8 @@ def pareto_mask(losses: Losses) -> NDArray[np.bool_]:
     # n^2 is fine: a study has thousands of trials, not millions.
     no_better = (losses[:, None] >= losses).all(axis=-1)
     worse = (losses[:, None] > losses).any(axis=-1)
-    return ~np.any(no_better & worse, axis=1)
+    kept: NDArray[np.bool_] = ~np.any(no_better & worse, axis=1)
+    return kept
 
 
 def hypervolume(losses: Losses, reference: NDArray[np.float64]) -> float:

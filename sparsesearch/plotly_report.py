@@ -175,7 +175,8 @@ def _hover(record: StudyRecord, trial: Trial) -> str:
     )
     smaller = formatting.format_times(record.times_smaller(trial))
     steps = formatting.format_steps(trial)
-    return f"<b>trial {trial.number}</b>, {smaller} smaller<br>{_values(record, trial.metrics)}<br>{parameters}<br>steps {steps}"
+    head = f"<b>trial {trial.number}</b>, {smaller} smaller"
+    return "<br>".join((head, _values(record, trial.metrics), parameters, f"steps {steps}"))
 
 
 def _values(record: StudyRecord, metrics: Mapping[str, float]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,9 +32,6 @@ class Float:
     def __post_init__(self) -> None:
         _check_bounds(self.low, self.high, self.log, kind="Float")
 
-    def __contains__(self, value: object) -> bool:
-        return isinstance(value, int | float) and self.low <= value <= self.high
-
     def __str__(self) -> str:
         return f"{self.low:g}..{self.high:g}{' (log)' if self.log else ''}"
 
@@ -56,9 +53,6 @@ class Int:
         if not (isinstance(self.low, int) and isinstance(self.high, int)):
             raise StudyError(f"Int bounds must be whole numbers, got {self.low} and {self.high}")
 
-    def __contains__(self, value: object) -> bool:
-        return isinstance(value, int) and self.low <= value <= self.high
-
     def __str__(self) -> str:
         return f"{self.low}..{self.high}{' (log)' if self.log else ''}"
 
@@ -77,9 +71,6 @@ class Choice:
         if not values or len(set(values)) < len(values):
             raise StudyError(f"Choice needs different values, got {list(values)}")
         object.__setattr__(self, "values", values)
-
-    def __contains__(self, value: object) -> bool:
-        return value in self.values
 
     def __str__(self) -> str:
         return " | ".join(f"{value}" for value in self.values)
@@ -161,14 +152,6 @@ class SearchSpace:
             if field.name != "schedule" and self._exists(field.name, (schedule,))
         }
         return Candidate(schedule=schedule, **values)
-
-    def contains(self, parameters: Mapping[str, Value]) -> bool:
-        """Whether ``parameters`` could have been drawn from the searched domains."""
-        return all(
-            name in parameters and parameters[name] in domain
-            for name, domain in self.domains.items()
-            if self._exists(name, (parameters.get("schedule", ""),)) or name == "schedule"
-        )
 
     @staticmethod
     def _exists(name: str, schedules: tuple[Value, ...]) -> bool:

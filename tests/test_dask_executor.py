@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+from sparsesearch.dask_executor import DaskExecutor, count_workers
+from sparsesearch.errors import EvaluationError, StudyError
+from sparsesearch.executor import Outcome
+from sparsesearch.problems import AnalyticProblem
+from tests.contracts.test_executors import assignment
+
+
+def workers() -> list[psutil.Process]:
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+def test_every_slot_is_a_process_of_its_own_and_none_outlives_the_executor() -> None:
+    executor = DaskExecutor(AnalyticProblem(), workers=2)
+    assert executor.slots == 2
+    started = workers()
+    assert len(started) == 2
+    executor.close()
+    gone, alive = psutil.wait_procs(started, timeout=5)
+    assert len(gone) == 2 and not alive
+
+
+def test_a_trial_whose_worker_is_killed_again_and_again_fails_by_name() -> None:
+    executor = DaskExecutor(AnalyticProblem(epoch_seconds=0.5), workers=1)
+    try:
+        executor.submit(assignment(0))
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            event = executor.next_event(timeout=0.1)
+            if isinstance(event, Outcome):
+                break
+            if event is not None:
+                for worker in workers():
+                    os.kill(worker.pid, signal.SIGKILL)
+        assert isinstance(event, Outcome)
+        assert isinstance(event.result, EvaluationError)
+        assert "its worker process was killed" in str(event.result)
+    finally:
+        executor.close()
+
+
+def test_ctrl_c_does_not_reach_the_workers() -> None:
+    executor = DaskExecutor(AnalyticProblem(epoch_seconds=0.2), workers=1)
+    try:
+        executor.inspect()
+        executor.submit(assignment(0))
+        for worker in workers():
+            os.kill(worker.pid, signal.SIGINT)
+        event = None
+        while not isinstance(event, Outcome):
+            event = executor.next_event(timeout=10)
+            assert event is not None
+        assert not isinstance(event.result, EvaluationError)
+    finally:
+        executor.close()
+
+
+def test_no_port_listens_beyond_this_machine() -> None:
+    executor = DaskExecutor(AnalyticProblem(), workers=1)
+    try:
+        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        listening = {
+            connection.laddr.ip
+            for process in processes
+            for connection in process.net_connections()
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert listening == {"127.0.0.1"}
+    finally:
+        executor.close()
+
+
+def test_workers_are_counted() -> None:
+    assert count_workers(3) == 3
+    assert count_workers(None) >= 1
+    with pytest.raises(StudyError, match="workers must be at least 1, got 0"):
+        count_workers(0)

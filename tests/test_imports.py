@@ -1,0 +1,109 @@
+"""The arrows between modules, held against the code."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sparsesearch
+
+PACKAGE = Path(sparsesearch.__file__).parent
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+# Layers from the bottom up: a module imports from its own layer and those above it in this list.
+LAYERS = [
+    {"errors", "process"},
+    {"space", "objective", "datasets"},
+    {"schedule"},
+    {"trial", "inspection"},
+    {"study", "pareto"},
+    {"study_file", "record", "executor"},
+    {"__init__", "problems", "tracking", "formatting"},
+    {"tensorflow_runtime"},
+    {"keras_network", "model_files", "tables"},
+    {"keras_training"},
+    {"keras_evaluator", "dask_executor", "optuna_storage", "mlflow_tracker", "plotly_report"},
+    {"optuna_sampler", "search"},
+    {"api"},
+    {"terminal"},
+    {"cli"},
+    {"__main__"},
+]
+
+# Who may import a library at all, and who may name one of ours only inside a function.
+LIBRARIES = {
+    "optuna": {"optuna_storage", "optuna_sampler"},
+    "mlflow": {"mlflow_tracker"},
+    "distributed": {"dask_executor"},
+    "dask": {"dask_executor"},
+    "plotly": {"plotly_report"},
+    "tensorflow": {"tensorflow_runtime"},
+    "tensorflow_model_optimization": {"tensorflow_runtime"},
+    "tf_keras": {"tensorflow_runtime", "datasets"},
+    "ai_edge_litert": {"model_files"},
+    "rich": {"terminal", "cli"},
+    "typer": {"cli"},
+    "pandas": {"record"},
+    "sklearn": {"datasets"},
+    "scipy": {"datasets"},
+    "psutil": {"process"},
+    "sqlalchemy": {"optuna_storage", "mlflow_tracker"},
+}
+HEAVY = ("tensorflow", "optuna", "mlflow", "distributed", "plotly", "pandas", "sklearn", "scipy", "rich", "typer")
+
+
+def imports(module: str, *, top_level: bool = False) -> set[str]:
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
+    nodes = tree.body if top_level else list(ast.walk(tree))
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def ours(names: set[str]) -> set[str]:
+    modules = {name.split(".")[1] for name in names if name.startswith("sparsesearch.")}
+    return modules & set(MODULES)
+
+
+def test_every_module_has_a_layer() -> None:
+    assert sorted(name for layer in LAYERS for name in layer) == MODULES
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_downwards(module: str) -> None:
+    level = next(position for position, layer in enumerate(LAYERS) if module in layer)
+    below = set().union(*LAYERS[: level + 1])
+    assert ours(imports(module, top_level=True)) <= below
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_only_a_librarys_own_module_imports_it(module: str) -> None:
+    roots = {name.partition(".")[0] for name in imports(module)}
+    foreign = {library for library in roots & set(LIBRARIES) if module not in LIBRARIES[library]}
+    assert not foreign
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    loaded = (
+        f"import sys, sparsesearch, sparsesearch.cli; print([name for name in {HEAVY[:-1]} if name in sys.modules])"
+    )
+    printed = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
+
+
+def test_the_public_names_are_what_all_says() -> None:
+    public = {
+        name
+        for name, value in vars(sparsesearch).items()
+        if not name.startswith("_") and type(value).__name__ != "module"
+    }
+    assert public == set(sparsesearch.__all__)
+    assert list(sparsesearch.__all__) == sorted(sparsesearch.__all__)

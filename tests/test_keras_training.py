@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import replace
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from sparsesearch import Data, Study, Training, minimize
+from sparsesearch.errors import DataError, EvaluationError
+from sparsesearch.executor import Assignment, EpochEnd
+from sparsesearch.keras_training import Trainer, check_targets
+from sparsesearch.model_files import check_outputs, run_tflite, zipped
+from sparsesearch.schedule import ConstantSparsity
+from sparsesearch.trial import Evaluation, KernelZeros
+from tests.keras_studies import regression_data, small_digits, tiny_study
+
+SCHEDULE = ConstantSparsity(final_sparsity=0.8, begin_step=11, end_step=44, frequency=11)
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple[Trainer, Evaluation, list[EpochEnd]]:
+    trainer, events = Trainer(tiny_study()), []  # type: ignore[var-annotated]
+    evaluation = trainer.evaluate(Assignment(number=7, schedule=SCHEDULE, seed=0), events.append)
+    return trainer, evaluation, events
+
+
+def test_an_inspection_says_what_will_be_trained() -> None:
+    inspection = Trainer(tiny_study()).inspection()
+    assert inspection.total_steps == 44
+    assert inspection.examples == {"train": 330, "validation": 100, "test": 100}
+    assert [layer.kind for layer in inspection.dense_layers] == ["BatchNormalization"]
+    assert inspection.prunable_weights == 3 * 3 * 8 + 6 * 6 * 8 * 32 + 32 * 10
+    assert inspection.versions["tensorflow"]
+    assert inspection == Trainer(tiny_study()).inspection()
+
+
+def test_zeros_are_those_of_the_files(trained: tuple[Trainer, Evaluation, list[EpochEnd]]) -> None:
+    _, evaluation, _ = trained
+    counted = {}
+    with h5py.File(io.BytesIO(evaluation.files["model.h5"])) as file:
+
+        def count(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset) and "kernel" in name:
+                counted[item.shape] = int((np.array(item) == 0).sum())
+
+        file.visititems(count)
+    assert sorted(counted.values()) == sorted(kernel.zeros for kernel in evaluation.measurement.kernels)
+    assert all(kernel.missed <= 1 for kernel in evaluation.measurement.kernels)
+    assert evaluation.measurement.metrics["sparsity"] == pytest.approx(0.8, abs=0.001)
+
+
+def test_sizes_are_those_of_the_files(trained: tuple[Trainer, Evaluation, list[EpochEnd]]) -> None:
+    _, evaluation, _ = trained
+    for kind in ("h5", "tflite"):
+        content = evaluation.files[f"model.{kind}"]
+        assert evaluation.measurement.metrics[f"{kind}_bytes"] == len(content)
+        archive = zipped(f"model.{kind}", content)
+        assert evaluation.measurement.metrics[f"zipped_{kind}_bytes"] == len(archive)
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            assert opened.read(f"model.{kind}") == content
+
+
+def test_metrics_are_those_of_the_shipped_tflite(trained: tuple[Trainer, Evaluation, list[EpochEnd]]) -> None:
+    _, evaluation, _ = trained
+    data = small_digits()
+    for prefix, (x, y) in (("", data.validation), ("test_", data.test)):
+        found = run_tflite(evaluation.files["model.tflite"], x).argmax(axis=1)
+        # 8-bit weights may turn a close call.
+        assert (found == y).mean() == pytest.approx(evaluation.measurement.metrics[f"{prefix}accuracy"], abs=0.03)
+
+
+def test_epochs_are_reported_with_the_sparsity_held(trained: tuple[Trainer, Evaluation, list[EpochEnd]]) -> None:
+    _, evaluation, events = trained
+    assert [(event.number, event.epoch) for event in events] == [(7, 1), (7, 2), (7, 3), (7, 4)]
+    assert set(events[0].metrics) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy", "sparsity"}
+    assert [event.metrics for event in events] == list(evaluation.measurement.history)
+    held = [event.metrics["sparsity"] for event in events]
+    assert held == pytest.approx([SCHEDULE.sparsity_at(11 * epoch) for epoch in (1, 2, 3, 4)], abs=0.001)
+
+
+def test_the_last_validation_is_the_measured_one(trained: tuple[Trainer, Evaluation, list[EpochEnd]]) -> None:
+    _, evaluation, events = trained
+    assert evaluation.measurement.metrics["accuracy"] == pytest.approx(events[-1].metrics["val_accuracy"])
+
+
+def test_a_kernel_that_misses_its_target_fails_by_name() -> None:
+    hit = KernelZeros(name="dense/kernel", weights=100, zeros=81, target_zeros=80)
+    missed = KernelZeros(name="conv2d/kernel", weights=100, zeros=82, target_zeros=80)
+    check_targets((hit,), SCHEDULE)
+    check_targets((replace(missed, target_zeros=0),), None)
+    with pytest.raises(EvaluationError, match="missed its target: conv2d/kernel has 82 zeros, not 80$"):
+        check_targets((hit, missed), SCHEDULE)
+
+
+def test_wrong_outputs_of_a_file_fail(trained: tuple[Trainer, Evaluation, list[EpochEnd]]) -> None:
+    trainer, evaluation, _ = trained
+    other = trainer.evaluate(Assignment(number=8, schedule=SCHEDULE, seed=9), lambda event: None)
+    assert check_outputs(trainer._network.stripped, other.files["model.tflite"], small_digits().validation[0]) < 0.02
+    with pytest.raises(EvaluationError, match=r"outputs of model.tflite differ from Keras' by \d+"):
+        check_outputs(trainer._network.stripped, evaluation.files["model.tflite"], small_digits().validation[0])
+
+
+def test_a_loss_that_is_no_number_fails_the_trial() -> None:
+    training = replace(tiny_study().training, learning_rate=1e30, optimizer="sgd")
+    with pytest.raises(EvaluationError, match=r"the loss became (nan|inf) in epoch \d"):
+        Trainer(tiny_study(training=training)).evaluate(Assignment(number=0, schedule=SCHEDULE, seed=0), lambda _: None)
+
+
+def regression_study(build: Any, data: Any) -> Study:
+    return tiny_study(
+        build_model=build,
+        load_data=data,
+        training=Training(epochs=2, batch_size=20, loss="mse", metrics=("mae",)),
+        objectives=(minimize("mae"), minimize("zipped_tflite_bytes")),
+    )
+
+
+def mlp() -> Any:
+    from tf_keras import Sequential, layers
+
+    return Sequential([layers.Input((1,)), layers.Dense(16, activation="relu"), layers.Dense(1)])
+
+
+def lstm() -> Any:
+    from tf_keras import Sequential, layers
+
+    return Sequential([layers.Input((6, 1)), layers.LSTM(8), layers.Dense(1)])
+
+
+def windows() -> Data:
+    series = np.sin(np.arange(0, 40, 0.25, dtype=np.float32))
+    x = np.lib.stride_tricks.sliding_window_view(series[:-1], 6)[..., None]
+    y = series[6:]
+    return Data(train=(x, y), validation=(x[::3], y[::3]), test=(x[1::3], y[1::3]))
+
+
+@pytest.mark.parametrize(("build", "data", "kernels"), [(mlp, regression_data, 2), (lstm, windows, 3)])
+def test_regression_and_recurrent_networks_are_trained_and_measured(build: Any, data: Any, kernels: int) -> None:
+    trainer = Trainer(regression_study(build, data))
+    schedule = ConstantSparsity(final_sparsity=0.5, begin_step=2, end_step=4, frequency=1)
+    measurement = trainer.evaluate(Assignment(number=0, schedule=schedule, seed=0), lambda event: None).measurement
+    assert len(measurement.kernels) == kernels
+    assert {"loss", "mae", "test_loss", "test_mae", "zipped_tflite_bytes"} <= set(measurement.metrics)
+
+
+def with_data(**changes: Any) -> Any:
+    return lambda: replace(small_digits(), **changes)
+
+
+X, Y = small_digits().train
+
+
+@pytest.mark.parametrize(
+    ("load", "message"),
+    [
+        (with_data(train=(X[:, :4], Y), validation=(X[:, :4], Y), test=(X[:, :4], Y)), r"inputs have shape \(4, 8, 1\), the model takes \(8, 8, 1\)"),
+        (with_data(train=(X, Y + 1)), r"train labels must lie in 0..9, the model's outputs; got 1..10"),
+        (with_data(validation=(X, Y - 1)), r"validation labels .* got -1..8"),
+        (with_data(test=(X, Y.astype(float))), "test labels must be whole numbers, got float64"),
+        (with_data(train=(X * np.nan, Y)), "train holds values that are not finite"),
+        (lambda: (X, Y), "must give sparsesearch.Data, got tuple"),
+        (lambda: 1 / 0, "load_data of study 'tiny' raised ZeroDivisionError"),
+    ],
+)  # fmt: skip
+def test_data_that_do_not_fit_the_model_are_refused(load: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Trainer(tiny_study(load_data=load))

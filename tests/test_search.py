@@ -1,0 +1,192 @@
+"""The loop, driven through the analytic problem, Optuna's storage in a file, no mocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from sparsesearch.errors import StudyError
+from sparsesearch.executor import EpochEnd, InlineExecutor
+from sparsesearch.optuna_sampler import OptunaSampler
+from sparsesearch.optuna_storage import OptunaStorage
+from sparsesearch.pareto import pareto_mask
+from sparsesearch.problems import AnalyticProblem, analytic_study, front_accuracy
+from sparsesearch.record import StudyRecord
+from sparsesearch.search import Event, search
+from sparsesearch.space import Choice, SearchSpace
+from sparsesearch.study import Study
+from sparsesearch.tracking import NullTracker
+from sparsesearch.trial import BASELINE, Trial, TrialStatus
+
+Searched = Callable[..., StudyRecord]
+
+
+def sampler_for(study: Study, url: str, *, sampler: str = "random") -> OptunaSampler:
+    return OptunaSampler(study, AnalyticProblem().inspect(), storage=OptunaStorage(url, create=True), sampler=sampler)
+
+
+def run(
+    study: Study, sampler: OptunaSampler, *, trials: int, problem: AnalyticProblem | None = None, **stop: object
+) -> list[Event]:
+    executor = InlineExecutor(problem or AnalyticProblem())
+    return list(
+        search(
+            study, inspection=executor.inspect(), sampler=sampler, executor=executor,
+            tracker=NullTracker(), trials=trials, **stop,  # type: ignore[arg-type]
+        )
+    )  # fmt: skip
+
+
+def statuses(record: StudyRecord) -> list[TrialStatus]:
+    return [trial.status for trial in record.trials]
+
+
+def test_a_search_ends_at_its_number_of_trials(searched: Searched) -> None:
+    record = searched(trials=9)
+    assert statuses(record) == [TrialStatus.COMPLETE] * 9
+    assert record.baseline is not None
+    assert record.baseline.metrics["sparsity"] == 0
+
+
+def test_the_front_is_what_no_trial_dominates(searched: Searched) -> None:
+    record = searched(trials=15)
+    mask = pareto_mask(record.losses(record.complete))
+    expected = {trial.number for trial, kept in zip(record.complete, mask, strict=True) if kept}
+    assert {trial.number for trial in record.front} == expected
+    sizes = [trial.metrics["zipped_tflite_bytes"] for trial in record.front]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_no_trial_beats_the_known_front(searched: Searched) -> None:
+    for trial in searched(trials=20).complete:
+        assert trial.metrics["accuracy"] <= front_accuracy(trial.metrics["zipped_tflite_bytes"]) + 1e-9
+
+
+def test_tpe_comes_closer_to_the_known_front_than_it_started(storage_url: str) -> None:
+    study = analytic_study()
+    sampler = sampler_for(study, storage_url, sampler="tpe")
+    run(study, sampler, trials=60)
+    volumes = sampler.record().hypervolume()
+    assert volumes[-1] > volumes[9] + 0.01
+
+
+def test_a_trial_starts_reports_its_epochs_and_ends(storage_url: str) -> None:
+    study = analytic_study()
+    events = run(study, sampler_for(study, storage_url), trials=1)
+    kinds = [(type(event).__name__, event.number) for event in events]
+    assert kinds == [
+        ("Trial", BASELINE), *[("EpochEnd", BASELINE)] * 4, ("Trial", BASELINE),
+        ("Trial", 0), *[("EpochEnd", 0)] * 4, ("Trial", 0),
+    ]  # fmt: skip
+    assert [event.epoch for event in events if isinstance(event, EpochEnd)] == [1, 2, 3, 4] * 2
+
+
+def test_continuing_trains_nothing_twice(storage_url: str) -> None:
+    study = analytic_study()
+    run(study, sampler_for(study, storage_url), trials=5)
+    first = sampler_for(study, storage_url).record()
+    again = sampler_for(study, storage_url)
+    events = run(study, again, trials=8)
+    assert again.record().trials[:5] == first.trials
+    assert {event.number for event in events} == {5, 6, 7}
+    assert run(study, sampler_for(study, storage_url), trials=8) == []
+
+
+def test_continuing_does_not_draw_the_same_candidates_again(storage_url: str) -> None:
+    study = analytic_study()
+    for trials in (4, 8):
+        sampler = sampler_for(study, storage_url)
+        run(study, sampler, trials=trials)
+    candidates = [trial.candidate for trial in sampler.record().trials]
+    assert len({str(candidate) for candidate in candidates}) == 8
+
+
+def test_a_failed_evaluation_counts_and_the_search_goes_on(searched: Searched) -> None:
+    record = searched(trials=20, problem=AnalyticProblem(fails_above=0.7))
+    failed = [trial for trial in record.trials if trial.status is TrialStatus.FAILED]
+    assert record.finished == 20
+    assert failed and record.complete
+    assert all(trial.reason == "loss is nan in epoch 4" and trial.measurement is None for trial in failed)
+
+
+def test_a_bug_ends_the_search_and_leaves_nothing_running(storage_url: str) -> None:
+    study = analytic_study()
+    sampler = sampler_for(study, storage_url)
+    with pytest.raises(ZeroDivisionError):
+        run(study, sampler, trials=20, problem=AnalyticProblem(breaks_above=0.7))
+    record = sampler.record()
+    assert statuses(record)[-1] is TrialStatus.STOPPED
+    assert TrialStatus.RUNNING not in statuses(record)
+
+
+def test_a_failing_baseline_is_the_users_to_mend(storage_url: str) -> None:
+    study = analytic_study()
+    with pytest.raises(StudyError, match="dense baseline of study 'analytic' failed: loss is nan"):
+        run(study, sampler_for(study, storage_url), trials=3, problem=AnalyticProblem(fails_above=-1.0))
+
+
+def test_equal_schedules_are_trained_once(storage_url: str) -> None:
+    # One value for all but the frequency, and all frequencies are longer than the training.
+    study = analytic_study(space=SearchSpace(schedule="constant", final_sparsity=0.8, frequency=Choice(500, 600, 700)))
+    sampler = sampler_for(study, storage_url)
+    events = run(study, sampler, trials=6)
+    record = sampler.record()
+    assert [trial.same_as for trial in record.trials] == [None, 0, 0, 0, 0, 0]
+    assert len({str(trial.metrics) for trial in record.trials}) == 1
+    assert {event.number for event in events if isinstance(event, EpochEnd)} == {BASELINE, 0}
+    assert [trial.number for trial in record.front] == [0]
+
+
+def test_stopping_gives_up_what_runs_and_it_is_repeated(storage_url: str) -> None:
+    study = analytic_study()
+    sampler = sampler_for(study, storage_url)
+    calls = iter([False] * 12 + [True] * 99)
+    run(study, sampler, trials=9, should_stop=lambda: next(calls))
+    stopped = sampler.record().trials[-1]
+    assert (stopped.status, stopped.reason) == (TrialStatus.STOPPED, "interrupted")
+    resumed = sampler_for(study, storage_url)
+    run(study, resumed, trials=9)
+    record = resumed.record()
+    assert record.finished == 9
+    assert record.trials[stopped.number + 1].candidate == stopped.candidate
+
+
+def test_closing_the_generator_gives_up_what_runs(storage_url: str) -> None:
+    study = analytic_study()
+    sampler = sampler_for(study, storage_url)
+    executor = InlineExecutor(AnalyticProblem())
+    events = search(
+        study, inspection=executor.inspect(), sampler=sampler, executor=executor, tracker=NullTracker(), trials=3
+    )
+    for event in events:
+        if isinstance(event, Trial) and event.number == 0:
+            break
+    events.close()
+    assert statuses(sampler.record()) == [TrialStatus.STOPPED]
+
+
+def test_trials_of_a_dead_process_are_repeated(storage_url: str) -> None:
+    study = analytic_study()
+    dead = sampler_for(study, storage_url)
+    dead._owner = "another-pid:0:0".replace("another-pid", __import__("socket").gethostname())
+    lost = dead.ask()
+    resumed = sampler_for(study, storage_url)
+    run(study, resumed, trials=2)
+    first, second, _ = resumed.record().trials
+    assert (first.status, first.reason) == (TrialStatus.STOPPED, "the search that ran it died")
+    assert second.candidate == lost.candidate
+
+
+def test_trials_of_a_living_process_are_left_alone(storage_url: str) -> None:
+    study = analytic_study()
+    sampler_for(study, storage_url).ask()
+    assert statuses(sampler_for(study, storage_url).record()) == [TrialStatus.RUNNING]
+
+
+def test_no_trial_starts_after_the_deadline(storage_url: str) -> None:
+    study = analytic_study()
+    sampler = sampler_for(study, storage_url)
+    allowed = iter([True, True] + [False] * 99)
+    run(study, sampler, trials=9, should_start=lambda: next(allowed))
+    assert statuses(sampler.record()) == [TrialStatus.COMPLETE] * 2
