@@ -120,8 +120,8 @@ class DaskExecutor:
             self._resources.close()
 
     def _on_epoch(self, event: tuple[float, dict[str, Any]]) -> None:
-        _, fields = event
-        self._events.put(EpochEnd(**fields))
+        _, message = event
+        self._events.put(EpochEnd(**message["epoch_end"]))
 
     def _outcome(self, number: int, future: Future[Any]) -> Outcome | BaseException:
         if future.cancelled():
@@ -177,7 +177,8 @@ def _evaluate(assignment: Assignment) -> Evaluation:
     worker = get_worker()
 
     def report(event: EpochEnd) -> None:
-        worker.log_event(EPOCHS_TOPIC, dataclasses.asdict(event))  # Dask sends plain values only
+        # Dask sends plain values only, and adds its own to the outer mapping.
+        worker.log_event(EPOCHS_TOPIC, {"epoch_end": dataclasses.asdict(event)})
 
     return _host().prepared().evaluate(assignment, report)
 

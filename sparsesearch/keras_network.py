@@ -118,24 +118,19 @@ class Network:
     def compile(self, *, steps_per_execution: int) -> None:
         """Compile the wrapped model for training and the stripped one for measuring."""
         training = self._study.training
-        try:
-            optimizer = tf_keras.optimizers.get(training.optimizer)
-            if training.learning_rate is not None:
-                optimizer.learning_rate = training.learning_rate
-            for model, arguments in (
-                (self.pruned, {"optimizer": optimizer, "steps_per_execution": steps_per_execution}),
-                (self.stripped, {}),
-            ):
-                model.compile(loss=training.loss, metrics=list(training.metrics), **arguments)
-            for metric in training.metrics:
-                tf_keras.metrics.get(metric)
-            tf_keras.losses.get(training.loss)
-        except ValueError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise StudyError(
-                f"Keras cannot compile study {self._study.name!r} with optimizer {training.optimizer!r}, loss "
-                f"{training.loss!r} and metrics {', '.join(training.metrics) or 'none'}: {reason}"
-            ) from error
+        for kind, names in (
+            ("optimizer", [training.optimizer]),
+            ("loss", [training.loss]),
+            ("metric", training.metrics),
+        ):
+            for name in names:
+                _check_known(kind, name)
+        optimizer = tf_keras.optimizers.get(training.optimizer)
+        if training.learning_rate is not None:
+            optimizer.learning_rate = training.learning_rate
+        measured = {"loss": training.loss, "metrics": list(training.metrics)}
+        self.pruned.compile(optimizer=optimizer, steps_per_execution=steps_per_execution, **measured)
+        self.stripped.compile(**measured)
         optimizer.build(self.pruned.trainable_variables)
         self._optimizer_start = [variable.numpy() for variable in optimizer.variables]
 
@@ -219,6 +214,17 @@ def target_zeros(weights: int, sparsity: float) -> int:
     """
     kept = np.round(np.float32(weights) * (np.float32(1) - np.float32(sparsity)))
     return weights - max(int(kept), 1)
+
+
+def _check_known(kind: str, name: str) -> None:
+    found = {"optimizer": tf_keras.optimizers.get, "loss": tf_keras.losses.get, "metric": tf_keras.metrics.get}
+    try:
+        # Of an unknown metric Keras gives back the name, and fails when it is first computed.
+        known = not isinstance(found[kind](name), str)
+    except ValueError:
+        known = False
+    if not known:
+        raise StudyError(f"Keras knows no {kind} {name!r}", hint="names are those of Keras' documentation")
 
 
 def _build(study: Study) -> Any:

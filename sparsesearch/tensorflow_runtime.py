@@ -11,7 +11,6 @@ import os
 import platform
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -49,8 +48,6 @@ def start_tensorflow() -> tuple[Any, Any, Any]:
             hint="set TF_USE_LEGACY_KERAS=1 before TensorFlow is imported",
         )
     tf.get_logger().setLevel("ERROR")
-    # Keras advises against the HDF5 files that users of pruned models ask for.
-    warnings.filterwarnings("ignore", message="You are saving your model as an HDF5 file", category=UserWarning)
     # Dropout draws from generators that can be reset; the default state is hidden in the graph.
     tf_keras.backend.experimental.enable_tf_random_generator()
     return tf, tf_keras, tfmot.sparsity.keras

@@ -127,7 +127,7 @@ def test_a_warm_network_trains_like_a_fresh_one(warm: Trainer, schedule: Schedul
         assert (ours == fresh).all()
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(candidate=candidates(), seed=st.integers(0, 99))
 def test_what_ran_before_changes_nothing(warm: Trainer, candidate: Candidate, seed: int) -> None:
     assignment = Assignment(number=0, schedule=snap(candidate, total_steps=TOTAL_STEPS), seed=seed)
@@ -211,7 +211,7 @@ def test_names_that_keras_does_not_know_are_refused(name: str, value: Any) -> No
 
     study = tiny_study(objectives=(maximize("sparsity"),))
     study = replace(study, training=replace(study.training, **{name: value}))
-    with pytest.raises(StudyError, match="Keras cannot compile study 'tiny'"):
+    with pytest.raises(StudyError, match=f"Keras knows no {name.removesuffix('s') if name == 'metrics' else name}"):
         Network(study).compile(steps_per_execution=1)
 
 
