@@ -38,6 +38,18 @@ def format_bytes(count: float) -> str:
     return f"{count:.0f} B"
 
 
+def format_round_bytes(count: int) -> str:
+    """A round number of bytes without decimals, for the ticks of an axis.
+
+    >>> format_round_bytes(500), format_round_bytes(20_000), format_round_bytes(1_000_000)
+    ('500 B', '20 kB', '1 MB')
+    """
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count // size} {unit}"
+    return f"{count} B"
+
+
 def format_change(value: float) -> str:
     """A signed difference.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import getpass
 import json
 import logging
@@ -24,6 +25,7 @@ from mlflow.tracking import MlflowClient
 
 from sparsesearch.errors import TrackingError
 from sparsesearch.executor import EpochEnd
+from sparsesearch.mlflow_views import saved_views
 from sparsesearch.process import is_gone, this_process
 from sparsesearch.record import StudyRecord
 from sparsesearch.trial import BASELINE, Measurement, Trial, TrialStatus
@@ -32,7 +34,8 @@ PARENT_TAG = "mlflow.parentRunId"
 OWNER_TAG = "sparsesearch.owner"
 TRIAL_TAG = "sparsesearch.trial"
 STUDY_TAG = "sparsesearch.study"
-FRONT_METRIC = "on_front"  # a metric, because MLflow compares only metrics as numbers
+FRONT_TAG = "front"
+FRONT_FILTER = f"tags.{FRONT_TAG} = 'yes'"
 ZEROS_FILE = "zeros.json"
 
 STATUSES = {
@@ -140,6 +143,12 @@ class MlflowTracker:
             self._client.log_artifact(self._parent, str(path))
 
     def _find_experiment(self, record: StudyRecord) -> str:
+        experiment = self._find_or_create_experiment(record)
+        for name, value in saved_views(record, front_filter=FRONT_FILTER).items():
+            self._client.set_experiment_tag(experiment, name, value)
+        return experiment
+
+    def _find_or_create_experiment(self, record: StudyRecord) -> str:
         found = self._client.get_experiment_by_name(record.name)
         if found and found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
@@ -147,7 +156,8 @@ class MlflowTracker:
             return str(found.experiment_id)
         local = self._uri.startswith(("sqlite:", "file:"))
         location = (self._artifacts / record.name).absolute().as_uri() if local and self._artifacts else None
-        tags = {"mlflow.note.content": record.description}
+        # The kind opens the UI's pages for training rather than those for agents.
+        tags = {"mlflow.note.content": record.description, "mlflow.experimentKind": "custom_model_development"}
         return str(self._client.create_experiment(record.name, artifact_location=location, tags=tags))
 
     def _close_orphans(self) -> None:
@@ -196,14 +206,9 @@ class MlflowTracker:
         front = {trial.number for trial in record.front}
         for run in self._search_trials(record):
             number = int(run.data.tags[TRIAL_TAG])
-            marked, belongs = run.data.tags.get("front") == "yes", number in front
-            if (
-                run.info.status == "FINISHED"
-                and number != BASELINE
-                and ("front" not in run.data.tags or marked != belongs)
-            ):
-                self._client.set_tag(run.info.run_id, "front", "yes" if belongs else "no")
-                self._client.log_metric(run.info.run_id, FRONT_METRIC, float(belongs))
+            marked, belongs = run.data.tags.get(FRONT_TAG), "yes" if number in front else "no"
+            if run.info.status == "FINISHED" and number != BASELINE and marked != belongs:
+                self._client.set_tag(run.info.run_id, FRONT_TAG, belongs)
 
     def _search_trials(self, record: StudyRecord) -> Iterator[Any]:
         wanted, token = f"tags.`{TRIAL_TAG}` != '' AND tags.`{STUDY_TAG}` = '{record.name}'", None
@@ -230,35 +235,32 @@ def absolute_uri(uri: str) -> str:
 @contextlib.contextmanager
 def tracking_errors(uri: str) -> Iterator[None]:
     """Turn what MLflow, its database or its server reports into a TrackingError."""
-    import requests
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError, requests.RequestException, ModuleNotFoundError) as error:
+    except (MlflowException, SQLAlchemyError, OSError, ModuleNotFoundError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise TrackingError(
-            f"MLflow cannot use {_without_password(uri)}: {reason}",
+            _without_password(f"MLflow cannot use {uri}: {reason}", uri),
             hint="check MLFLOW_TRACKING_URI in mlflow.env, or search without it: --no-tracking",
         ) from error
 
 
-def _without_password(uri: str) -> str:
+def _without_password(text: str, uri: str) -> str:
     password = urlparse(uri).password
-    return uri.replace(f":{password}@", ":***@") if password else uri
+    return text.replace(password, "***") if password else text
 
 
 def _with_baseline(record: StudyRecord, trial: Trial) -> StudyRecord:
-    import dataclasses
-
     return dataclasses.replace(record, baseline=trial.measurement)
 
 
 def _title(trial: Trial) -> str:
     if trial.candidate is None:
         return "dense baseline"
-    start = "" if trial.candidate.initial_sparsity is None else f"{trial.candidate.initial_sparsity:.2f} -> "
-    return f"trial {trial.number:03d} {trial.candidate.schedule} {start}{trial.candidate.final_sparsity:.3f}"
+    # The UI cuts names after some fifteen letters.
+    return f"{trial.number:03d} {trial.candidate.schedule[:5]} {trial.candidate.final_sparsity:.3f}"
 
 
 def _params(values: Mapping[str, Any]) -> list[Param]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
@@ -55,12 +56,7 @@ def front_figure(record: StudyRecord) -> go.Figure:
                 hovertemplate=f"dense baseline<br>{_values(record, metrics)}<extra></extra>",
             )
         )
-    figure.update_xaxes(
-        title=_axis_title(across),
-        type="log" if across.metric.endswith("_bytes") else "linear",
-        exponentformat="SI",
-        ticksuffix="B" if across.metric.endswith("_bytes") else "",
-    )
+    figure.update_xaxes(title=_axis_title(across), **_size_axis(across))
     figure.update_yaxes(title=_axis_title(up))
     return _styled(figure, height=460)
 
@@ -189,6 +185,14 @@ def _values(record: StudyRecord, metrics: Mapping[str, float]) -> str:
     )
 
 
+def _size_axis(goal: Objective) -> dict[str, Any]:
+    """A logarithmic axis for sizes, with ticks at 1, 2 and 5 times the powers of ten."""
+    if not goal.metric.endswith("_bytes"):
+        return {}
+    ticks = [digit * 10**power for power in range(1, 11) for digit in (1, 2, 5)]
+    return {"type": "log", "tickvals": ticks, "ticktext": [formatting.format_round_bytes(tick) for tick in ticks]}
+
+
 def _step_shape(across: Objective, up: Objective) -> str:
     # The attained region's border: as long as nothing better is met, the last value holds.
     same = across.direction is Direction.MINIMIZE
@@ -208,6 +212,7 @@ def _styled(figure: go.Figure, *, height: int) -> go.Figure:
         margin={"l": 70, "r": 20, "t": 20, "b": 60},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": INK},
         font={"color": INK, "family": "system-ui, sans-serif", "size": 13},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )

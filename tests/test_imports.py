@@ -24,7 +24,7 @@ LAYERS = [
     {"study_file", "record", "executor"},
     {"__init__", "problems", "tracking", "formatting"},
     {"tensorflow_runtime"},
-    {"keras_network", "model_files", "tables"},
+    {"keras_network", "model_files", "tables", "mlflow_views"},
     {"keras_training"},
     {"keras_evaluator", "dask_executor", "optuna_storage", "mlflow_tracker", "plotly_report"},
     {"optuna_sampler", "search"},
