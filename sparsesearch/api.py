@@ -113,14 +113,17 @@ def optimize(
     from sparsesearch.optuna_storage import OptunaStorage
 
     check_sampler(sampler)
-    count_workers(workers)
+    slots = count_workers(workers)
     if reports is not None:
         make_folder(reports)
     opened = OptunaStorage(storage, create=True)
     opened.check(study, fresh=fresh)
     with stop_on_signals() as stop, contextlib.ExitStack() as stack:
         watcher.notice(f"study {study.name}: {study.description}" if study.description else f"study {study.name}")
-        executor = DaskExecutor(evaluator or _keras_evaluator(study), workers=workers, environment=_environment())
+        watcher.notice(
+            f"starting {slots} worker process{'es' if slots > 1 else ''}; importing TensorFlow takes a while"
+        )
+        executor = DaskExecutor(evaluator or _keras_evaluator(study), workers=slots, environment=_environment())
         stack.callback(executor.close)
         stack.callback(watcher.end)
         inspecting = _inspect(executor)
