@@ -1,5 +1,6 @@
 """Hyperparameter search for the sparsity-accuracy trade-off of Keras models."""
 
+from sparsesearch.api import optimize, read_study
 from sparsesearch.datasets import Data
 from sparsesearch.errors import SparsesearchError
 from sparsesearch.objective import Objective, maximize, minimize
@@ -22,4 +23,6 @@ __all__ = [
     "load_study",
     "maximize",
     "minimize",
+    "optimize",
+    "read_study",
 ]

@@ -172,7 +172,7 @@ def write_report(record: StudyRecord, storage: str, *, folder: Path = REPORTS) -
     """
     from sparsesearch.optuna_sampler import importances
     from sparsesearch.optuna_storage import OptunaStorage
-    from sparsesearch.plotly_report import report_page
+    from sparsesearch.report_page import report_page
 
     page = report_page(record, importances(OptunaStorage(storage), record))
     make_folder(folder)

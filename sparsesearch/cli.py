@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from sparsesearch import api
+from sparsesearch.api import DEFAULT_STORAGE, REPORTS
 from sparsesearch.errors import SparsesearchError, StudyError
 from sparsesearch.trial import TrialStatus
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from sparsesearch.record import StudyRecord
 
 ENV_FILE = "mlflow.env"
-DEFAULT_STORAGE = "sqlite:///optuna.db"
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -65,12 +66,11 @@ def optimize(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start a new search beside earlier ones of this study.")
     ] = False,
-    reports: ReportsOption = Path("reports"),
+    reports: ReportsOption = REPORTS,
     as_json: JsonOption = False,
 ) -> None:
     """Search a study, or continue its search, up to a number of finished trials."""
-    from sparsesearch import api
-    from sparsesearch.study_file import load_study
+    from sparsesearch.study_file import load_study, parse_settings
     from sparsesearch.terminal import view_for
 
     console, notices = _consoles()
@@ -91,7 +91,7 @@ def optimize(
     )
     unfinished = record.finished < total
     if as_json:
-        print_json(_study_json(record, record.front))
+        print_json(record.to_json(record.front))
     else:
         _print_front(console, record)
         if record.complete:
@@ -117,7 +117,7 @@ def front(study: StudyOption, storage: StorageOption = DEFAULT_STORAGE, as_json:
     """Show the Pareto front: the trials that no other trial beats in every objective."""
     record = _read(study, storage)
     if as_json:
-        print_json(_study_json(record, record.front))
+        print_json(record.to_json(record.front))
     else:
         _print_front(_consoles()[0], record)
 
@@ -127,7 +127,7 @@ def trials(study: StudyOption, storage: StorageOption = DEFAULT_STORAGE, as_json
     """Show every trial beside the dense baseline."""
     record = _read(study, storage)
     if as_json:
-        print_json(_study_json(record, list(record.trials)))
+        print_json(record.to_json(record.trials))
         return
     from sparsesearch import tables
     from sparsesearch.terminal import print_table
@@ -158,7 +158,7 @@ def show(
     if as_json:
         from sparsesearch.schedule import schedule_to_json
 
-        shown = _trial_json(record, chosen)
+        shown = record.row(chosen)
         shown["schedule_steps"] = schedule_to_json(chosen.schedule) if chosen.schedule else None
         shown |= chosen.measurement.to_json() if chosen.measurement else {}
         print_json(shown)
@@ -169,12 +169,8 @@ def show(
 
 
 @app.command()
-def report(
-    study: StudyOption, storage: StorageOption = DEFAULT_STORAGE, reports: ReportsOption = Path("reports")
-) -> None:
+def report(study: StudyOption, storage: StorageOption = DEFAULT_STORAGE, reports: ReportsOption = REPORTS) -> None:
     """Write the report, one HTML file that opens offline, and print its path."""
-    from sparsesearch import api
-
     record = _read(study, storage)
     if not record.complete:
         raise StudyError(
@@ -200,11 +196,10 @@ def ui(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 5000,
 ) -> None:
     """Start the MLflow UI on what the searches recorded here, with one lean process."""
-    from sparsesearch.api import tracking_uri
     from sparsesearch.errors import TrackingError
     from sparsesearch.mlflow_tracker import absolute_uri
 
-    uri = absolute_uri(tracking_uri())
+    uri = absolute_uri(api.tracking_uri())
     if uri.startswith(("http:", "https:")):
         raise TrackingError(f"the searches are recorded on a server: open {uri} in a browser")
     lean = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -249,21 +244,6 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-def parse_settings(texts: list[str]) -> dict[str, str]:
-    """``NAME=VALUE`` texts as a mapping.
-
-    >>> parse_settings(["epochs=6", "dataset=mnist"])
-    {'epochs': '6', 'dataset': 'mnist'}
-    """
-    settings = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name or not value:
-            raise StudyError(f"--set takes NAME=VALUE, got {text!r}", hint="for example --set epochs=6")
-        settings[name.strip()] = value.strip()
-    return settings
-
-
 def parse_duration(text: str) -> float:
     """Seconds of ``1h30m``, ``45m``, ``90s`` or plain seconds.
 
@@ -299,8 +279,6 @@ def _load_environment() -> None:
 
 
 def _read(study: str, storage: str) -> StudyRecord:
-    from sparsesearch import api
-
     if study.endswith(".py") or "/" in study:
         from sparsesearch.study_file import load_study
 
@@ -325,20 +303,6 @@ def _print_front(console: Console, record: StudyRecord) -> None:
     count = len(record.front)
     title = f"Pareto front of {record.name}: {count} of {len(record.complete)} complete trials"
     print_table(console, tables.front_table(record), title=title)
-
-
-def _study_json(record: StudyRecord, chosen: list[Any]) -> dict[str, Any]:
-    return {
-        "study": record.name,
-        "finished": record.finished,
-        "objectives": {goal.metric: goal.direction.value for goal in record.objectives},
-        "baseline": dict(record.baseline.metrics) if record.baseline else None,
-        "trials": [_trial_json(record, trial) for trial in chosen],
-    }
-
-
-def _trial_json(record: StudyRecord, trial: Any) -> dict[str, Any]:
-    return record.row(trial)
 
 
 def _continue_command(*, unfinished: bool, total: int) -> str:

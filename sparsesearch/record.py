@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -102,6 +102,16 @@ class StudyRecord:
         if trial.same_as is not None:
             row["same_as"] = trial.same_as
         return row
+
+    def to_json(self, trials: Iterable[Trial]) -> dict[str, Any]:
+        """The study and some of its trials as plain values."""
+        return {
+            "study": self.name,
+            "finished": self.finished,
+            "objectives": {goal.metric: goal.direction.value for goal in self.objectives},
+            "baseline": dict(self.baseline.metrics) if self.baseline else None,
+            "trials": [self.row(trial) for trial in trials],
+        }
 
     def front_table(self) -> pd.DataFrame:
         """The front as a table, one row per trial."""

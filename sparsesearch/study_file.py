@@ -8,7 +8,7 @@ import dataclasses
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -99,6 +99,21 @@ def override(study: Study, settings: Mapping[str, str]) -> Study:
         space=dataclasses.replace(study.space, **space),
         **changes,
     )
+
+
+def parse_settings(texts: Iterable[str]) -> dict[str, str]:
+    """``NAME=VALUE`` texts as a mapping.
+
+    >>> parse_settings(["epochs=6", "dataset=mnist"])
+    {'epochs': '6', 'dataset': 'mnist'}
+    """
+    settings = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise StudyError(f"--set takes NAME=VALUE, got {text!r}", hint="for example --set epochs=6")
+        settings[name.strip()] = value.strip()
+    return settings
 
 
 def parse_domain(name: str, text: str) -> Float | Int | Choice | Value:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from sparsesearch import maximize
-from sparsesearch.plotly_report import front_figure, hypervolume_figure, importance_figure, report_page
+from sparsesearch.plotly_figures import front_figure, hypervolume_figure, importance_figure
 from sparsesearch.problems import AnalyticProblem
 from sparsesearch.record import StudyRecord
+from sparsesearch.report_page import report_page
 
 Searched = Callable[..., StudyRecord]
 

@@ -1,26 +1,22 @@
-"""The report: one self-contained HTML page, and the figures on it for notebooks."""
+"""Figures of a search: numbers in, a plotly figure out, for the report and for notebooks."""
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from sparsesearch import formatting, tables
+from sparsesearch import formatting
 from sparsesearch.objective import Direction, Objective
 from sparsesearch.record import StudyRecord
-from sparsesearch.trial import Trial, TrialStatus
+from sparsesearch.trial import Trial
 
 # Okabe & Ito 2008: told apart by colour-blind readers; symbols differ as well.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
 INK = "#737373"  # readable on white and on the dark page
-STYLE = Path(__file__).with_name("report.css")
 
 Importances = Mapping[str, Mapping[str, float]]
 
@@ -98,57 +94,26 @@ def importance_figure(importances: Importances) -> go.Figure:
     return _styled(figure, height=320)
 
 
-def report_page(record: StudyRecord, importances: Importances) -> str:
-    """The whole report as HTML that opens offline; everything a user named is escaped."""
-    sections = [_header(record), _numbers(record)]
-    if len(record.objectives) > 1:
-        sections.append(
-            _section(
-                "Sparsity against quality",
-                _figure(front_figure(record), "front"),
-                "Hover a point to see its pruning schedule. Points further up and to the left are better.",
-            )
-        )
-    sections.append(
-        _section(
-            "The front",
-            _table(tables.front_table(record)),
-            "No other trial is better in every objective. Selected on validation data; "
-            "test columns are for reading only.",
-        )
-    )
-    sections.append(
-        _section(
-            "Progress of the search",
-            _figure(hypervolume_figure(record), "hypervolume"),
-            "A flat end says that more trials found nothing better.",
-        )
-    )
-    if importances:
-        sections.append(
-            _section(
-                "What mattered",
-                _figure(importance_figure(importances), "importances"),
-                "Parameters that every trial has; those of one schedule type only are left out.",
-            )
-        )
-    sections.append(_section("Every trial", _table(tables.trials_table(record)), ""))
-    sections.append(_section("What was run", _facts(record), ""))
-    title = escape(f"{record.name} - sparsesearch")
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n"
-        f"<script>{get_plotlyjs()}</script>\n</head>\n<body>\n<main>\n{''.join(sections)}</main>\n</body>\n</html>\n"
-    )
-
-
 def plot_axes(record: StudyRecord) -> tuple[Objective, Objective]:
     """The objectives across and up: a size goes across."""
     if len(record.objectives) < 2:
         raise ValueError(f"a front needs two objectives, study {record.name!r} has {len(record.objectives)}")
     first, second = record.objectives[:2]
     return (first, second) if first.metric.endswith("_bytes") else (second, first)
+
+
+def plotly_script() -> str:
+    """The JavaScript that draws figures, for one script element of a page that opens offline."""
+    script: str = get_plotlyjs()
+    return script
+
+
+def figure_html(figure: go.Figure, name: str) -> str:
+    """The figure as a div with the id ``name``; the page must hold `plotly_script`."""
+    html: str = figure.to_html(
+        full_html=False, include_plotlyjs=False, div_id=name, config={"responsive": True, "displaylogo": False}
+    )
+    return html
 
 
 def _points(record: StudyRecord, trials: list[Trial], across: Objective, up: Objective, **look: str) -> go.Scatter:
@@ -219,93 +184,3 @@ def _styled(figure: go.Figure, *, height: int) -> go.Figure:
     figure.update_xaxes(gridcolor="rgba(128,128,128,0.2)", zeroline=False)
     figure.update_yaxes(gridcolor="rgba(128,128,128,0.2)", zeroline=False)
     return figure
-
-
-def _figure(figure: go.Figure, name: str) -> str:
-    html: str = figure.to_html(
-        full_html=False, include_plotlyjs=False, div_id=name, config={"responsive": True, "displaylogo": False}
-    )
-    return html
-
-
-def _header(record: StudyRecord) -> str:
-    description = f"<p>{escape(record.description)}</p>" if record.description else ""
-    return f"<header><h1>How sparse can {escape(record.name)} become?</h1>{description}</header>\n"
-
-
-def _numbers(record: StudyRecord) -> str:
-    if not record.front or record.baseline is None:
-        return '<p class="note">No trial is complete yet.</p>'
-    quality = formatting.quality_metrics(record)
-    cards = [("dense baseline", _brief(record, record.baseline.metrics), "no pruning")]
-    best, smallest = record.front[0], record.front[-1]
-    for title, trial in (("best on the front", best), ("smallest on the front", smallest)):
-        change = "".join(
-            f", {formatting.label(goal.metric)} "
-            f"{formatting.format_change(trial.metrics[goal.metric] - record.baseline.metrics[goal.metric])}"
-            for goal in quality
-        )
-        cards.append(
-            (
-                title,
-                _brief(record, trial.metrics),
-                f"trial {trial.number}: {formatting.format_times(record.times_smaller(trial))} smaller{change}",
-            )
-        )
-    drawn = "".join(
-        f"<div><h2>{escape(title)}</h2><p class='big'>{escape(value)}</p><p>{escape(text)}</p></div>"
-        for title, value, text in cards
-    )
-    return f'<section class="cards">{drawn}</section>\n'
-
-
-def _brief(record: StudyRecord, metrics: Mapping[str, float]) -> str:
-    return " at ".join(formatting.format_metric(goal.metric, metrics[goal.metric]) for goal in record.objectives)
-
-
-def _section(title: str, body: str, note: str) -> str:
-    said = f'<p class="note">{escape(note)}</p>' if note else ""
-    return f"<section><h2>{escape(title)}</h2>{said}{body}</section>\n"
-
-
-def _table(table: tables.Table) -> str:
-    head = "".join(f'<th scope="col"{_align(column)}>{escape(column.title)}</th>' for column in table.columns)
-    rows = "".join(
-        "<tr>" + "".join(f"<td{_align(column)}>{escape(column.text(trial))}</td>" for column in table.columns) + "</tr>"
-        for trial in table.trials
-    )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-
-
-def _align(column: tables.Column) -> str:
-    return ' class="number"' if column.numeric else ""
-
-
-def _facts(record: StudyRecord) -> str:
-    facts: dict[str, object] = {
-        "finished trials": f"{record.finished}, of them {len(record.complete)} complete",
-        "report written": time.strftime("%Y-%m-%d %H:%M %Z"),
-    }
-    if record.inspection:
-        facts |= {
-            "weights": f"{record.inspection.weights:,}, of them {record.inspection.prunable_weights:,} prunable",
-            "optimizer steps of a trial": f"{record.inspection.total_steps:,}",
-            "data from": record.inspection.data_source or "the study file",
-            **{f"{name} examples": f"{count:,}" for name, count in record.inspection.examples.items()},
-        }
-        facts |= {
-            f"stays dense: {layer.name}": f"{layer.kind}, {layer.weights:,} weights"
-            for layer in record.inspection.dense_layers
-        }
-    facts |= dict(record.definition)
-    if record.inspection:
-        facts |= {f"version of {name}": version for name, version in record.inspection.versions.items()}
-    for trial in record.trials:
-        if trial.status is TrialStatus.FAILED:
-            facts[f"trial {trial.number} failed"] = trial.reason
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(_text(value))}</dd>" for name, value in facts.items())
-    return f"<dl>{rows}</dl>"
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
