@@ -83,12 +83,16 @@ class DaskExecutor:
         return self._slots
 
     def inspect(self) -> Inspection:
-        """See `Executor.inspect`; every worker prepares, the first one that is ready answers."""
+        """See `Executor.inspect`.
+
+        The first worker loads the data alone: what it downloads is there for the others.
+        """
         addresses = list(self._client.scheduler_info(n_workers=-1)["workers"])
-        futures = [self._client.submit(_inspect, workers=[address], pure=False) for address in addresses]
-        # The others go on preparing; trials queue behind them.
-        self._preparing = futures[1:]
-        found: Inspection = futures[0].result()
+        first, *others = addresses
+        warming = [self._client.submit(_warm, workers=[address], pure=False) for address in others]
+        found: Inspection = self._client.submit(_inspect, workers=[first], pure=False).result()
+        # Trials queue behind these.
+        self._preparing = warming + [self._client.submit(_inspect, workers=[address], pure=False) for address in others]
         return found
 
     def submit(self, assignment: Assignment) -> None:
@@ -167,6 +171,10 @@ def count_workers(asked: int | None) -> int:
     if asked < 1:
         raise StudyError(f"workers must be at least 1, got {asked}")
     return asked
+
+
+def _warm() -> None:
+    _host().prepared().warm()
 
 
 def _inspect() -> Inspection:

@@ -45,6 +45,10 @@ Report = Callable[[EpochEnd], None]
 class Evaluator(Protocol):
     """Knows how to evaluate one study; the part of it that travels to the workers."""
 
+    def warm(self) -> None:
+        """Import what evaluating needs, without touching the study's data."""
+        ...
+
     def inspect(self) -> Inspection:
         """Check the study's model and data, and get ready to evaluate.
 

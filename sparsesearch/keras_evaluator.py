@@ -20,6 +20,10 @@ class KerasEvaluator:
         self._study = study
         self._trainer: Trainer | None = None
 
+    def warm(self) -> None:
+        """See `sparsesearch.executor.Evaluator.warm`."""
+        import sparsesearch.keras_training  # noqa: F401
+
     def inspect(self) -> Inspection:
         """See `sparsesearch.executor.Evaluator.inspect`."""
         return self._prepared().inspection()

@@ -36,6 +36,9 @@ class AnalyticProblem:
     fails_above: float = 1.0  # sparsities above raise EvaluationError
     breaks_above: float = 1.0  # sparsities above raise a bug
 
+    def warm(self) -> None:
+        """See `sparsesearch.executor.Evaluator.warm`; there is nothing to import."""
+
     def inspect(self) -> Inspection:
         """See `sparsesearch.executor.Evaluator.inspect`."""
         return Inspection(

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from sparsesearch.dask_executor import DaskExecutor, count_workers
 from sparsesearch.errors import EvaluationError, StudyError
 from sparsesearch.executor import Outcome
+from sparsesearch.inspection import Inspection
 from sparsesearch.problems import AnalyticProblem
 from tests.contracts.test_executors import assignment
 
@@ -84,3 +87,24 @@ def test_workers_are_counted() -> None:
     assert count_workers(None) >= 1
     with pytest.raises(StudyError, match="workers must be at least 1, got 0"):
         count_workers(0)
+
+
+class CountsInspections(AnalyticProblem):
+    """Says how many inspections run at the same time, by files in a folder."""
+
+    def inspect(self) -> Inspection:
+        folder = Path(os.environ["INSPECTIONS"])
+        mine = folder / f"{os.getpid()}"
+        mine.touch()
+        time.sleep(0.3)
+        crowd = len(list(folder.iterdir()))
+        mine.unlink()
+        return dataclasses.replace(super().inspect(), weights=crowd)
+
+
+def test_the_first_worker_loads_the_data_alone(tmp_path: Path) -> None:
+    executor = DaskExecutor(CountsInspections(), workers=3, environment={"INSPECTIONS": str(tmp_path)})
+    try:
+        assert executor.inspect().weights == 1
+    finally:
+        executor.close()
