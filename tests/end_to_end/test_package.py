@@ -31,6 +31,6 @@ def test_the_readmes_lines_for_python_run(tiny: Path) -> None:
     (tiny / "notebook.py").write_text(code)
     done = subprocess.run([sys.executable, "notebook.py"], capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
-    assert "final_sparsity" in done.stdout
+    assert "complete" in done.stdout
     assert "traces" in done.stdout
     assert (tiny / "reports" / "tiny.html").is_file()
