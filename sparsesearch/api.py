@@ -153,7 +153,7 @@ def optimize(
 
 
 def read_study(name: str, *, storage: str = DEFAULT_STORAGE) -> StudyRecord:
-    """What ``storage`` knows of the newest search of the study called ``name``; without TensorFlow.
+    """What ``storage`` knows of the latest search of the study called ``name``; without TensorFlow.
 
     Raises:
         StorageError: no storage, or no such study in it.
@@ -161,7 +161,7 @@ def read_study(name: str, *, storage: str = DEFAULT_STORAGE) -> StudyRecord:
     from sparsesearch.optuna_storage import OptunaStorage
 
     opened = OptunaStorage(storage)
-    return opened.read(opened.newest(name))
+    return opened.read(opened.latest(name))
 
 
 def write_report(record: StudyRecord, storage: str, *, folder: Path = REPORTS) -> Path:

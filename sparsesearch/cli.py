@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from sparsesearch.record import StudyRecord
 
 ENV_FILE = "mlflow.env"
+# Typer does not export the base of its errors of usage.
+UsageError: type[Any] = typer.BadParameter.__bases__[0]
 INTERRUPTED = 130
 
 app = typer.Typer(
     help="How sparse can a Keras model become before it is no longer good enough, and by which pruning schedule?",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -222,26 +223,38 @@ def ui(
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
     if version:
         from importlib.metadata import version as installed
 
         typer.echo(f"sparsesearch {installed('sparsesearch')}")
-        raise typer.Exit
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main() -> NoReturn:
     """Run the command line: known errors are one line and exit code 1, a bug keeps its traceback."""
     _load_environment()
     try:
-        app()
+        code = app(standalone_mode=False)
     except SparsesearchError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        sys.exit(INTERRUPTED)
-    sys.exit(0)
+        code = _say(f"error: {error}", 1)
+    except UsageError as error:
+        code = _say(f"error: {' '.join(error.format_message().split())} (sparsesearch {_command()}--help says more)", 2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(text: str, code: int) -> int:
+    typer.echo(text, err=True)
+    return code
+
+
+def _command() -> str:
+    names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    return f"{sys.argv[1]} " if sys.argv[1:] and sys.argv[1] in names else ""
 
 
 def parse_duration(text: str) -> float:

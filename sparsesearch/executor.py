@@ -86,7 +86,7 @@ class Executor(Protocol):
         ...
 
     def next_event(self, timeout: float) -> EpochEnd | Outcome | None:
-        """The next message, or None after ``timeout`` seconds without one."""
+        """The next message, or None after ``timeout`` seconds without one; 0 takes only what is there."""
         ...
 
     def close(self) -> None:
@@ -113,8 +113,8 @@ class InlineExecutor:
         self._waiting.append(assignment)
 
     def next_event(self, timeout: float) -> EpochEnd | Outcome | None:
-        """See `Executor.next_event`; blocks for a whole evaluation."""
-        if not self._events and self._waiting:
+        """See `Executor.next_event`; runs a whole evaluation, unless ``timeout`` is 0."""
+        if not self._events and self._waiting and timeout > 0:
             self._evaluate(self._waiting.popleft())
         return self._events.popleft() if self._events else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,7 @@ from sparsesearch.study import Study
 from sparsesearch.trial import BASELINE, Trial, TrialStatus
 
 SAMPLERS = ("tpe", "nsga2", "random")
+OWNERLESS_SECONDS = 60
 
 
 class OptunaSampler:
@@ -52,18 +54,19 @@ class OptunaSampler:
         with storage_errors(self._url):
             # A resumed search must not draw the random numbers of the first one again.
             seeds = np.random.SeedSequence([study.seed, len(self._study.get_trials(deepcopy=False))])
-            self._study.sampler = _sampler(sampler, seed=int(seeds.generate_state(1)[0]))
+            self._study.sampler = _sampler(sampler, seed=int(seeds.generate_state(1)[0]), trials=study.trials)
             self._running: dict[int, optuna.Trial] = {}
-            self._recover()
+            for name in storage.names():
+                self._recover(optuna.load_study(study_name=name, storage=storage.rdb))
 
     def ask(self) -> Trial:
         """See `sparsesearch.search.Sampler.ask`."""
         with storage_errors(self._url):
             asked = self._study.ask()
+            asked.set_user_attr(OWNER, self._owner)
             candidate = self._space.candidate(lambda name, domain: _suggest(asked, name, domain))
             trial = Trial(number=asked.number, status=TrialStatus.RUNNING, candidate=candidate)
             asked.set_user_attr(ATTRIBUTE, trial_fields(trial))
-            asked.set_user_attr(OWNER, self._owner)
         self._running[trial.number] = asked
         return trial
 
@@ -74,29 +77,29 @@ class OptunaSampler:
                 if trial.measurement:
                     self._study.set_user_attr(BASELINE_ATTRIBUTE, trial.measurement.to_json())
                 return
-            running = self._running.pop(trial.number)
+            running = self._running[trial.number]
             running.set_user_attr(ATTRIBUTE, trial_fields(trial))
             if trial.status is TrialStatus.COMPLETE:
                 goals = read_objectives(self._study)
                 self._study.tell(running, [trial.metrics[metric] for metric in goals])
             else:
-                self._give_back(trial)
+                if trial.status is TrialStatus.STOPPED:
+                    self._study.enqueue_trial(trial.candidate_parameters, skip_if_exists=False)
                 self._study.tell(running, state=TrialState.FAIL)
+            del self._running[trial.number]
 
     def record(self) -> StudyRecord:
         """See `sparsesearch.search.Sampler.record`."""
         with storage_errors(self._url):
             return read_record(self._study)
 
-    def _recover(self) -> None:
-        for frozen in self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-            owner = frozen.user_attrs.get(OWNER)
-            # A trial without an owner was cut off between ask and its first attribute.
-            if owner is None or is_gone(owner):
-                self._close(frozen)
+    def _recover(self, study: optuna.Study) -> None:
+        for frozen in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            if _is_abandoned(frozen):
+                self._close(study, frozen)
 
-    def _close(self, frozen: FrozenTrial) -> None:
-        running = optuna.Trial(self._study, frozen._trial_id)
+    def _close(self, study: optuna.Study, frozen: FrozenTrial) -> None:
+        running = optuna.Trial(study, frozen._trial_id)
         if ATTRIBUTE in frozen.user_attrs:
             fields = trial_fields(read_trial(frozen))
             fields |= {
@@ -105,12 +108,8 @@ class OptunaSampler:
                 "measurement": None,
             }
             running.set_user_attr(ATTRIBUTE, fields)
-            self._study.enqueue_trial(fields["candidate"], skip_if_exists=False)
-        self._study.tell(running, state=TrialState.FAIL)
-
-    def _give_back(self, trial: Trial) -> None:
-        if trial.status is TrialStatus.STOPPED:
-            self._study.enqueue_trial(trial.candidate_parameters, skip_if_exists=False)
+            study.enqueue_trial(fields["candidate"], skip_if_exists=False)
+        study.tell(running, state=TrialState.FAIL)
 
 
 def check_sampler(name: str) -> None:
@@ -148,10 +147,22 @@ def _value(position: int) -> Callable[[FrozenTrial], float]:
     return lambda trial: trial.values[position]
 
 
-def _sampler(name: str, *, seed: int) -> BaseSampler:
+def _sampler(name: str, *, seed: int, trials: int) -> BaseSampler:
     if name == "tpe":
         return TPESampler(seed=seed)
-    return NSGAIISampler(seed=seed) if name == "nsga2" else RandomSampler(seed=seed)
+    if name == "random":
+        return RandomSampler(seed=seed)
+    # Optuna's population of 50 would never see a second generation in a study of 24 trials.
+    return NSGAIISampler(seed=seed, population_size=min(50, max(8, trials // 4)))
+
+
+def _is_abandoned(frozen: FrozenTrial) -> bool:
+    owner = frozen.user_attrs.get(OWNER)
+    if owner is not None:
+        return is_gone(owner)
+    # Cut off between ask and its first attribute, unless that is happening right now.
+    started = frozen.datetime_start
+    return started is None or (datetime.datetime.now() - started).total_seconds() > OWNERLESS_SECONDS
 
 
 def _suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:

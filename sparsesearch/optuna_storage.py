@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
+import time
+import uuid
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -30,6 +32,7 @@ from sparsesearch.trial import Measurement, Trial, TrialStatus
 
 ATTRIBUTE = "sparsesearch"
 OWNER = "owner"
+BEGUN = "last begun"  # seconds since the epoch
 BASELINE_ATTRIBUTE = "dense baseline"
 SCHEMA = 1  # of the attributes; a newer one is refused
 
@@ -68,19 +71,27 @@ class OptunaStorage:
             studies = sorted(self.rdb.get_all_studies(), key=lambda study: study._study_id)
         return [study.study_name for study in studies if ATTRIBUTE in study.user_attrs]
 
-    def newest(self, name: str) -> str:
-        """The newest of the studies ``name``, ``name-2``, ``name-3`` and so on.
+    def latest(self, name: str) -> str:
+        """The search of study ``name`` that was last begun or continued.
+
+        Fresh searches of ``cnn`` are called ``cnn-2``, ``cnn-3`` and so on, and are found by these names;
+        ``cnn-1`` is the first one.
 
         Raises:
             StorageError: there is none.
         """
-        same = self._versions(name)
-        if not same:
-            raise StorageError(
-                f"there is no search of study {name!r} in {self.shown_url}",
-                hint=close_names(name, self.names()) if self.names() else f"sparsesearch optimize --study {name}",
-            )
-        return same[-1]
+        known = self.names()
+        first, _, count = name.rpartition("-")
+        if self._versions(name):
+            return max(self._versions(name), key=self._last_begun)
+        if name in known:
+            return name
+        if count == "1" and self._versions(first):
+            return self._versions(first)[0]
+        raise StorageError(
+            f"there is no search of study {name!r} in {self.shown_url}",
+            hint=close_names(name, known) if known else f"sparsesearch optimize --study {name}",
+        )
 
     def read(self, name: str) -> StudyRecord:
         """The record of the study with exactly this name.
@@ -120,19 +131,24 @@ class OptunaStorage:
         name = self.check(study, fresh=fresh, inspection=inspection)
         with storage_errors(self.shown_url):
             if name in self.names():
-                return self._load(name)
+                continued = self._load(name)
+                continued.set_user_attr(BEGUN, time.time())
+                return continued
             created = optuna.create_study(
                 study_name=name,
                 storage=self.rdb,
                 directions=[goal.direction.value for goal in study.objectives],
+                load_if_exists=True,  # of a process that died right here
             )
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 created.set_metric_names([goal.metric for goal in study.objectives])
+            created.set_user_attr(BEGUN, time.time())
             created.set_user_attr(
                 ATTRIBUTE,
                 {
                     "schema": SCHEMA,
+                    "search": uuid.uuid4().hex,
                     "study": study.name,
                     "description": study.description,
                     "definition": _identity(study, inspection),
@@ -143,14 +159,25 @@ class OptunaStorage:
             return created
 
     def _versions(self, name: str) -> list[str]:
-        pattern = re.compile(re.escape(name) + r"(-\d+)?")
-        return [known for known in self.names() if pattern.fullmatch(known)]
+        with storage_errors(self.shown_url):
+            studies = sorted(self.rdb.get_all_studies(), key=lambda study: study._study_id)
+        return [study.study_name for study in studies if study.user_attrs.get(ATTRIBUTE, {}).get("study") == name]
+
+    def _last_begun(self, name: str) -> float:
+        begun: float = self._load(name).user_attrs.get(BEGUN, 0.0)
+        return begun
 
     def _free_name(self, name: str) -> str:
         with storage_errors(self.shown_url):
-            taken = {study.study_name for study in self.rdb.get_all_studies()}
-        foreign = name in taken and name not in self.names()
-        if foreign:
+            studies = self.rdb.get_all_studies()
+            # An empty study without attributes is what a process leaves that died while creating one.
+            empty = {
+                study.study_name
+                for study in studies
+                if not study.user_attrs and not self._load(study.study_name).trials
+            }
+        taken = {study.study_name for study in studies} - empty
+        if name in taken and name not in self.names():
             raise StorageError(
                 f"study {name!r} in {self.shown_url} was made by another program",
                 hint="choose another --storage, or rename the study",
@@ -163,13 +190,12 @@ class OptunaStorage:
 
     def _check_database(self, *, create: bool) -> None:
         url = sqlalchemy.make_url(self.url)
-        if url.get_backend_name() == "sqlite" and url.database and not create:
-            from pathlib import Path
-
-            if not Path(url.database).is_file():
-                raise StorageError(
-                    f"there is no search yet in {self.shown_url}", hint="sparsesearch optimize --study cnn"
-                )
+        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+            raise StorageError(
+                f"{self.shown_url} forgets a search when it ends", hint="for example sqlite:///optuna.db"
+            )
+        if url.get_backend_name() == "sqlite" and not create and not Path(str(url.database)).is_file():
+            raise StorageError(f"there is no search yet in {self.shown_url}", hint="sparsesearch optimize --study cnn")
         engine = sqlalchemy.create_engine(url)
         try:
             tables = set(sqlalchemy.inspect(engine).get_table_names())
@@ -218,6 +244,7 @@ def read_record(study: optuna.Study) -> StudyRecord:
     baseline = study.user_attrs.get(BASELINE_ATTRIBUTE)
     return StudyRecord(
         name=study.study_name,
+        search=attributes["search"],
         description=attributes["description"],
         objectives=tuple(
             Objective(metric=metric, direction=Direction(direction)) for metric, direction in attributes["objectives"]

@@ -26,6 +26,7 @@ class StudyRecord:
     """What was searched and what was found. Trials are ordered by number."""
 
     name: str  # in the storage; a fresh start of study cnn is called cnn-2
+    search: str = ""  # identifier of this search wherever it is recorded
     objectives: tuple[Objective, ...]
     definition: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""

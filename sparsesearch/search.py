@@ -7,9 +7,10 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import Any, Protocol
 
-from sparsesearch.errors import EvaluationError, StudyError
+from sparsesearch.errors import EvaluationError, SparsesearchError, StudyError
 from sparsesearch.executor import Assignment, EpochEnd, Executor, Outcome
 from sparsesearch.inspection import Inspection
 from sparsesearch.record import StudyRecord
@@ -61,33 +62,33 @@ def search(
         StudyError: the dense baseline cannot be trained.
     """
     run = _Run(study, inspection, sampler, executor, tracker)
-    tracker.begin(run.record)
     interrupted, failed = False, True
     try:
+        tracker.begin(run.record)
         yield from run.start_baseline()
         while not (interrupted := should_stop()):
-            while run.wants_more(trials) and should_start():
+            while run.wants_more(trials) and should_start() and not should_stop():
                 yield from run.start_next()
             if not run.running:
                 break
             event = executor.next_event(POLL_SECONDS)
-            if isinstance(event, EpochEnd):
-                tracker.epoch(event)
-                yield event
-            elif event is not None:
-                yield from run.finish(event)
+            if event is not None:
+                yield from run.take(event)
+        # What is done already is not given up.
+        while interrupted and (event := executor.next_event(0)) is not None:
+            yield from run.take(event)
         failed = False
-    except GeneratorExit:
+    except (GeneratorExit, KeyboardInterrupt):
         interrupted, failed = True, False
         raise
     finally:
-        stopped = run.give_up("interrupted" if interrupted else "the search ended")
-        tracker.end(sampler.record(), interrupted=interrupted, failed=failed)
+        reason = "interrupted" if interrupted else "the search ended"
+        stopped = run.give_up(reason, interrupted=interrupted, failed=failed)
     yield from stopped
 
 
 class _Run:
-    """What is running in one call of `search`."""
+    """What one call of `search` has asked for and not yet told."""
 
     def __init__(
         self, study: Study, inspection: Inspection, sampler: Sampler, executor: Executor, tracker: Tracker
@@ -96,45 +97,77 @@ class _Run:
         self._total_steps = inspection.total_steps
         self._sampler, self._executor, self._tracker = sampler, executor, tracker
         self.record = sampler.record()
-        self.running: dict[int, Trial] = {}
         self._finished = self.record.finished
-        # Trials wait for an equal one that is being trained; later ones take its measurement at once.
-        self._waiting: defaultdict[int, list[Trial]] = defaultdict(list)
+        self._open: dict[int, Trial] = {}  # asked and not told
+        self.running: set[int] = set()  # of these, submitted to the executor
+        # Of these, the others: they wait for an equal one that is being trained.
+        self._waiting: defaultdict[int, list[int]] = defaultdict(list)
         self._trained = {(trial.schedule, trial.seed): trial for trial in self.record.complete if trial.same_as is None}
         self._complete = list(self.record.complete)
 
     def wants_more(self, trials: int) -> bool:
-        """Whether a slot is free and the total not yet reached by what is finished and running."""
-        waiting = sum(map(len, self._waiting.values()))
-        proposed = len(self.running) - (BASELINE in self.running) + waiting
+        """Whether a slot is free and the total not yet reached by what is finished and open."""
+        proposed = len(self._open) - (BASELINE in self._open)
         return self._finished + proposed < trials and len(self.running) < self._executor.slots
 
     def start_baseline(self) -> Iterator[Event]:
         if self.record.baseline is None:
-            yield self._start(Trial(number=BASELINE, status=TrialStatus.RUNNING, candidate=None, seed=self._study.seed))
+            yield self._submit(self._open_trial(Trial(number=BASELINE, status=TrialStatus.RUNNING, candidate=None)))
 
     def start_next(self) -> Iterator[Event]:
-        asked = self._sampler.ask()
-        if asked.candidate is None:
-            raise ValueError(f"the sampler proposed trial {asked.number} without a candidate")
-        # One seed for the whole study: trials differ by their schedule, not by their luck.
-        trial = dataclasses.replace(
-            asked, schedule=snap(asked.candidate, total_steps=self._total_steps), seed=self._study.seed
-        )
+        trial = self._open_trial(self._sampler.ask())
         key = trial.schedule, trial.seed
+        running = (self._open[number] for number in self.running)
+        leader = next((one for one in running if (one.schedule, one.seed) == key), None)
         if key in self._trained:
-            self._tracker.start(trial)
             yield trial
             yield from self._copy(self._trained[key], trial)
-        elif leader := next((one for one in self.running.values() if (one.schedule, one.seed) == key), None):
-            self._tracker.start(trial)
-            self._waiting[leader.number].append(trial)
+        elif leader is not None:
+            self._waiting[leader.number].append(trial.number)
             yield trial
         else:
-            yield self._start(trial)
+            yield self._submit(trial)
 
-    def finish(self, outcome: Outcome) -> Iterator[Event]:
-        started = self.running[outcome.number]
+    def take(self, event: EpochEnd | Outcome) -> Iterator[Event]:
+        if isinstance(event, EpochEnd):
+            self._tracker.epoch(event)
+            yield event
+        else:
+            yield from self._finish(event)
+
+    def give_up(self, reason: str, *, interrupted: bool, failed: bool) -> list[Trial]:
+        """Close what is still open, here and in the tracker, whatever of it fails; the first error is raised."""
+        stopped = [self._ended(trial, TrialStatus.STOPPED, reason=reason) for trial in self._open.values()]
+        errors: list[Exception] = []
+        # The source of truth first: the tracker may be what failed.
+        steps: list[Callable[[], None]] = [partial(self._sampler.tell, trial) for trial in stopped]
+        steps += [partial(self._tracker.finish, trial, {}) for trial in stopped]
+        steps.append(lambda: self._tracker.end(self._sampler.record(), interrupted=interrupted, failed=failed))
+        for step in steps:
+            try:
+                step()
+            except SparsesearchError as error:
+                errors.append(error)
+        if errors and not failed:
+            raise errors[0]
+        return stopped
+
+    def _open_trial(self, asked: Trial) -> Trial:
+        """Give an asked trial its steps and its seed, and record that it started."""
+        schedule = snap(asked.candidate, total_steps=self._total_steps) if asked.candidate else None
+        # One seed for the whole study: trials differ by their schedule, not by their luck.
+        trial = dataclasses.replace(asked, schedule=schedule, seed=self._study.seed, started=time.time())
+        self._open[trial.number] = trial
+        self._tracker.start(trial)
+        return trial
+
+    def _submit(self, trial: Trial) -> Trial:
+        self.running.add(trial.number)
+        self._executor.submit(Assignment(number=trial.number, schedule=trial.schedule, seed=trial.seed))
+        return trial
+
+    def _finish(self, outcome: Outcome) -> Iterator[Event]:
+        started = self._open[outcome.number]
         result = self._checked(outcome.result)
         if isinstance(result, EvaluationError):
             trial = self._ended(started, TrialStatus.FAILED, reason=str(result))
@@ -142,40 +175,21 @@ class _Run:
         else:
             trial = self._ended(started, TrialStatus.COMPLETE, measurement=result.measurement)
             files = dict(result.files) if self._is_on_front(trial) else {}
-        self._sampler.tell(trial)
-        self._tracker.finish(trial, files)
-        del self.running[trial.number]
+        self.running.discard(trial.number)
+        self._close(trial, files)
         yield trial
         if trial.number == BASELINE:
             if trial.status is TrialStatus.FAILED:
                 raise StudyError(
                     f"the dense baseline of study {self._study.name!r} failed: {trial.reason}",
-                    hint="without pruning the training must work; check learning_rate and the data",
+                    hint="trials are measured against it, so it must train",
                 )
             return
-        self._count(trial)
-        for follower in self._waiting.pop(trial.number, []):
-            yield from self._copy(trial, follower)
-
-    def give_up(self, reason: str) -> list[Trial]:
-        """Close what is still open."""
-        open_trials = [*self.running.values(), *(trial for group in self._waiting.values() for trial in group)]
-        stopped = [self._ended(trial, TrialStatus.STOPPED, reason=reason) for trial in open_trials]
-        self.running.clear()
-        self._waiting.clear()
-        # The source of truth first: the tracker may be what failed.
-        for trial in stopped:
-            self._sampler.tell(trial)
-        for trial in stopped:
-            self._tracker.finish(trial, {})
-        return stopped
-
-    def _start(self, trial: Trial) -> Trial:
-        started = dataclasses.replace(trial, started=time.time())
-        self.running[trial.number] = started
-        self._tracker.start(started)
-        self._executor.submit(Assignment(number=trial.number, schedule=trial.schedule, seed=trial.seed))
-        return started
+        if trial.status is TrialStatus.COMPLETE:
+            self._complete.append(trial)
+            self._trained[trial.schedule, trial.seed] = trial
+        for number in self._waiting.pop(trial.number, []):
+            yield from self._copy(trial, self._open[number])
 
     def _copy(self, trained: Trial, follower: Trial) -> Iterator[Event]:
         trial = self._ended(
@@ -185,16 +199,14 @@ class _Run:
             reason=trained.reason,
             same_as=trained.number,
         )
-        self._sampler.tell(trial)
-        self._tracker.finish(trial, {})
-        self._finished += 1
+        self._close(trial, {})
         yield trial
 
-    def _count(self, trial: Trial) -> None:
-        self._finished += 1
-        if trial.status is TrialStatus.COMPLETE:
-            self._complete.append(trial)
-            self._trained[trial.schedule, trial.seed] = trial
+    def _close(self, trial: Trial, files: dict[str, bytes]) -> None:
+        self._sampler.tell(trial)
+        del self._open[trial.number]
+        self._finished += trial.number != BASELINE
+        self._tracker.finish(trial, files)
 
     def _checked(self, result: Evaluation | EvaluationError) -> Evaluation | EvaluationError:
         if isinstance(result, EvaluationError):

@@ -33,7 +33,7 @@ class Float:
         _check_bounds(self.low, self.high, self.log, kind="Float")
 
     def __str__(self) -> str:
-        return f"{self.low:g}..{self.high:g}{' (log)' if self.log else ''}"
+        return f"{float(self.low)}..{float(self.high)}{' (log)' if self.log else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +132,6 @@ class SearchSpace:
         if "polynomial" in options(self.schedule):
             self._check_order("initial_sparsity", "final_sparsity", may_touch=True)
         self._check_order("begin_fraction", "end_fraction", may_touch=False)
-
-    @property
-    def domains(self) -> dict[str, Domain]:
-        """What is searched, by name; fixed values are left out."""
-        named = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {
-            name: value
-            for name, value in named.items()
-            if isinstance(value, Float | Int | Choice) and self._exists(name, options(self.schedule))
-        }
 
     def candidate(self, suggest: Suggest) -> Candidate:
         """Draw a candidate: ``suggest(name, domain)`` is called once for each parameter to choose."""

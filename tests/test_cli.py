@@ -67,6 +67,29 @@ def test_bad_input_is_one_line_and_exit_code_1(run: Run, line: str, message: str
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("optimise", "error: No such command 'optimise'"),
+        ("show --study cnn", "error: Missing option '--trial'. (sparsesearch show --help says more)"),
+        ("optimize --study cnn --trials x", "error: Invalid value for '--trials': "),
+        ("optimize --study cnn more", "error: Got unexpected extra argument"),
+        ("front --stdy cnn", "error: No such option: --stdy"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(run: Run, line: str, message: str) -> None:
+    code, out, err = run(line)
+    assert (code, out) == (2, "")
+    assert err.startswith(message)
+    assert err.count("\n") == 1
+
+
+def test_no_command_shows_the_help(run: Run) -> None:
+    code, out, _ = run("")
+    assert code == 0
+    assert "optimize" in out and "front" in out
+
+
 def test_a_bad_tracking_uri_is_refused_before_a_trial(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nosuch://host")
     code, _, err = run("optimize --study cnn --workers 1")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -12,6 +13,7 @@ from sparsesearch.optuna_sampler import OptunaSampler, importances
 from sparsesearch.optuna_storage import ATTRIBUTE, OptunaStorage
 from sparsesearch.problems import AnalyticProblem, analytic_study
 from sparsesearch.record import StudyRecord
+from sparsesearch.space import Int
 
 Searched = Callable[..., StudyRecord]
 INSPECTION = AnalyticProblem().inspect()
@@ -43,8 +45,6 @@ def test_a_changed_study_is_refused_saying_what_differs(searched: Searched, stor
 
 def test_changed_data_are_refused_once_they_are_known(searched: Searched, storage_url: str) -> None:
     searched(trials=1)
-    from dataclasses import replace
-
     storage = OptunaStorage(storage_url)
     other = replace(INSPECTION, data_fingerprint="changed")
     storage.check(analytic_study(), fresh=False)
@@ -57,7 +57,8 @@ def test_a_fresh_search_lies_beside_and_is_the_newest(searched: Searched, storag
     storage = OptunaStorage(storage_url)
     OptunaSampler(analytic_study(seed=7), INSPECTION, storage=storage, fresh=True)
     assert storage.names() == ["analytic", "analytic-2"]
-    assert storage.newest("analytic") == "analytic-2"
+    assert storage.latest("analytic") == storage.latest("analytic-2") == "analytic-2"
+    assert storage.latest("analytic-1") == "analytic"
     assert len(storage.read("analytic").trials) == 1
     # Each definition finds the search it belongs to.
     assert storage.check(analytic_study(), fresh=False) == "analytic"
@@ -68,6 +69,7 @@ def test_a_fresh_search_lies_beside_and_is_the_newest(searched: Searched, storag
     ("url", "message"),
     [
         ("sqlite:///nowhere/optuna.db", "cannot use the storage sqlite:///nowhere/optuna.db: unable to open"),
+        ("sqlite:///:memory:", "forgets a search when it ends"),
         ("no-url", "'no-url' is not a database URL"),
         ("nosuch://host/db", "not a database URL"),
         ("postgresql://me:secret@127.0.0.1:1/db", "storage|driver"),
@@ -97,7 +99,7 @@ def test_the_database_of_another_program_is_refused_and_left_alone(tmp_path: Pat
 
 
 def test_a_study_of_another_program_is_refused(storage_url: str) -> None:
-    optuna.create_study(study_name="analytic", storage=storage_url)
+    optuna.create_study(study_name="analytic", storage=storage_url).optimize(lambda trial: 1.0, n_trials=1)
     storage = OptunaStorage(storage_url)
     assert storage.names() == []
     with pytest.raises(StorageError, match="made by another program"):
@@ -121,7 +123,38 @@ def test_reading_makes_no_database(tmp_path: Path, storage_url: str) -> None:
 def test_a_study_that_was_never_searched_offers_close_names(searched: Searched, storage_url: str) -> None:
     searched(trials=1)
     with pytest.raises(StorageError, match=r"no search of study 'analitic' .*did you mean analytic\?"):
-        OptunaStorage(storage_url).newest("analitic")
+        OptunaStorage(storage_url).latest("analitic")
+
+
+def test_a_continued_search_is_the_latest_again(searched: Searched, storage_url: str) -> None:
+    searched(trials=1)
+    storage = OptunaStorage(storage_url)
+    OptunaSampler(analytic_study(seed=7), INSPECTION, storage=storage, fresh=True)
+    searched(trials=2)
+    assert storage.latest("analytic") == "analytic"
+
+
+def test_studies_that_are_named_like_versions_are_studies_of_their_own(storage_url: str) -> None:
+    storage = OptunaStorage(storage_url, create=True)
+    for name in ("mlp", "mlp-2"):
+        OptunaSampler(analytic_study(name=name), INSPECTION, storage=storage)
+    assert (storage.latest("mlp"), storage.latest("mlp-2")) == ("mlp", "mlp-2")
+    assert storage.check(analytic_study(name="mlp", seed=3), fresh=True) == "mlp-3"
+
+
+def test_a_study_cut_off_while_it_was_created_is_completed(storage_url: str) -> None:
+    storage = OptunaStorage(storage_url, create=True)
+    optuna.create_study(study_name="analytic", storage=storage_url, directions=["maximize", "minimize"])
+    OptunaSampler(analytic_study(), INSPECTION, storage=storage)
+    assert storage.names() == ["analytic"]
+
+
+def test_a_whole_number_domain_is_not_a_real_one(searched: Searched, storage_url: str) -> None:
+    searched(trials=1)
+    study = analytic_study()
+    changed = analytic_study(space=replace(study.space, power=Int(1, 5)))
+    with pytest.raises(StorageError, match=r"space.power was 1.0..5.0 and is now 1..5"):
+        OptunaStorage(storage_url).check(changed, fresh=False)
 
 
 def test_an_unknown_sampler_is_refused(storage_url: str) -> None:

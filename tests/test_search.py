@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
-from sparsesearch.errors import StudyError
+from sparsesearch.errors import StudyError, TrackingError
 from sparsesearch.executor import EpochEnd, InlineExecutor
 from sparsesearch.optuna_sampler import OptunaSampler
 from sparsesearch.optuna_storage import OptunaStorage
@@ -141,8 +141,8 @@ def test_equal_schedules_are_trained_once(storage_url: str) -> None:
 def test_stopping_gives_up_what_runs_and_it_is_repeated(storage_url: str) -> None:
     study = analytic_study()
     sampler = sampler_for(study, storage_url)
-    calls = iter([False] * 12 + [True] * 99)
-    run(study, sampler, trials=9, should_stop=lambda: next(calls))
+    # Stop as soon as a third trial runs.
+    run(study, sampler, trials=9, should_stop=lambda: len(sampler.record().trials) == 3)
     stopped = sampler.record().trials[-1]
     assert (stopped.status, stopped.reason) == (TrialStatus.STOPPED, "interrupted")
     resumed = sampler_for(study, storage_url)
@@ -150,6 +150,40 @@ def test_stopping_gives_up_what_runs_and_it_is_repeated(storage_url: str) -> Non
     record = resumed.record()
     assert record.finished == 9
     assert record.trials[stopped.number + 1].candidate == stopped.candidate
+
+
+def test_what_is_done_when_a_search_is_stopped_is_not_given_up(storage_url: str) -> None:
+    study = analytic_study()
+    sampler = sampler_for(study, storage_url)
+    executor = InlineExecutor(AnalyticProblem())
+    stop: list[bool] = []
+    for event in search(
+        study, inspection=executor.inspect(), sampler=sampler, executor=executor, tracker=NullTracker(), trials=5,
+        should_stop=lambda: bool(stop),
+    ):  # fmt: skip
+        if isinstance(event, EpochEnd) and event.number == 1:
+            stop.append(True)  # its outcome waits in the executor already
+    assert statuses(sampler.record()) == [TrialStatus.COMPLETE] * 2
+
+
+class FailingTracker(NullTracker):
+    """Cannot be reached any more from the end of trial 1 on."""
+
+    def finish(self, trial: Trial, files: Mapping[str, bytes]) -> None:
+        if trial.number >= 1:
+            raise TrackingError("the server is away")
+
+
+def test_a_tracker_that_fails_leaves_nothing_running_in_the_storage(storage_url: str) -> None:
+    study = analytic_study()
+    sampler = sampler_for(study, storage_url)
+    executor = InlineExecutor(AnalyticProblem())
+    events = search(
+        study, inspection=executor.inspect(), sampler=sampler, executor=executor, tracker=FailingTracker(), trials=5
+    )
+    with pytest.raises(TrackingError, match="the server is away"):
+        list(events)
+    assert statuses(sampler.record()) == [TrialStatus.COMPLETE] * 2
 
 
 def test_closing_the_generator_gives_up_what_runs(storage_url: str) -> None:

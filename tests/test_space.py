@@ -32,7 +32,7 @@ def test_domains_refuse_nonsense(make: Any, message: str) -> None:
     ("changes", "message"),
     [
         ({"final_sparsity": 87.5}, r"final_sparsity must be a fraction, above 0 and below 1, got 87.5 \(87.5 % is written 0.875\)"),
-        ({"final_sparsity": Float(50, 98)}, r"got 50..98 \(98 % is written 0.98\)"),
+        ({"final_sparsity": Float(50, 98)}, r"got 50.0..98.0 \(98 % is written 0.98\)"),
         ({"final_sparsity": 0.0}, "final_sparsity must be a fraction, above 0"),
         ({"final_sparsity": 1.0}, "below 1, got 1.0"),
         ({"initial_sparsity": Float(0.0, 0.6)}, "initial_sparsity up to 0.6 and final_sparsity from 0.5"),
@@ -79,7 +79,6 @@ def test_polynomial_schedules_ask_for_everything_that_is_searched() -> None:
     space = SearchSpace(schedule="polynomial", initial_sparsity=Float(0.1, 0.2), final_sparsity=0.5, power=Float(1, 3))
     candidate = space.candidate(low_end)
     assert (candidate.initial_sparsity, candidate.power, candidate.final_sparsity) == (0.1, 1, 0.5)
-    assert list(space.domains) == ["initial_sparsity", "power"]
 
 
 def test_initial_above_final_is_no_matter_for_constant_schedules() -> None:
