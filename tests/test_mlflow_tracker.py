@@ -95,7 +95,7 @@ def test_failed_trials_say_why(tracker: MlflowTracker, uri: str, storage_url: st
 
 
 def test_an_interrupted_search_is_killed_everywhere(tracker: MlflowTracker, uri: str, storage_url: str) -> None:
-    record = run(tracker, storage_url, trials=9, problem=AnalyticProblem(), stop_after=3).record()
+    record = run(tracker, storage_url, trials=9, problem=AnalyticProblem(), interrupt_at=2).record()
     stopped = record.trials[-1].number
     assert children(uri)[stopped].info.status == "KILLED"
     assert [one.info.status for one in runs(uri) if PARENT_TAG not in one.data.tags] == ["KILLED"]

@@ -138,20 +138,6 @@ def test_equal_schedules_are_trained_once(storage_url: str) -> None:
     assert [trial.number for trial in record.front] == [0]
 
 
-def test_stopping_gives_up_what_runs_and_it_is_repeated(storage_url: str) -> None:
-    study = analytic_study()
-    sampler = sampler_for(study, storage_url)
-    # Stop as soon as a third trial runs.
-    run(study, sampler, trials=9, should_stop=lambda: len(sampler.record().trials) == 3)
-    stopped = sampler.record().trials[-1]
-    assert (stopped.status, stopped.reason) == (TrialStatus.STOPPED, "interrupted")
-    resumed = sampler_for(study, storage_url)
-    run(study, resumed, trials=9)
-    record = resumed.record()
-    assert record.finished == 9
-    assert record.trials[stopped.number + 1].candidate == stopped.candidate
-
-
 def test_what_is_done_when_a_search_is_stopped_is_not_given_up(storage_url: str) -> None:
     study = analytic_study()
     sampler = sampler_for(study, storage_url)
@@ -186,18 +172,24 @@ def test_a_tracker_that_fails_leaves_nothing_running_in_the_storage(storage_url:
     assert statuses(sampler.record()) == [TrialStatus.COMPLETE] * 2
 
 
-def test_closing_the_generator_gives_up_what_runs(storage_url: str) -> None:
+def test_an_interrupted_trial_is_given_up_and_repeated(storage_url: str) -> None:
     study = analytic_study()
     sampler = sampler_for(study, storage_url)
     executor = InlineExecutor(AnalyticProblem())
     events = search(
-        study, inspection=executor.inspect(), sampler=sampler, executor=executor, tracker=NullTracker(), trials=3
+        study, inspection=executor.inspect(), sampler=sampler, executor=executor, tracker=NullTracker(), trials=9
     )
     for event in events:
-        if isinstance(event, Trial) and event.number == 0:
+        if event.number == 2:
             break
     events.close()
-    assert statuses(sampler.record()) == [TrialStatus.STOPPED]
+    stopped = sampler.record().trials[-1]
+    assert (stopped.number, stopped.status, stopped.reason) == (2, TrialStatus.STOPPED, "interrupted")
+    resumed = sampler_for(study, storage_url)
+    run(study, resumed, trials=9)
+    record = resumed.record()
+    assert record.finished == 9
+    assert record.trials[3].candidate == stopped.candidate
 
 
 def test_trials_of_a_dead_process_are_repeated(storage_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,14 +26,19 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
     return lambda: MlflowTracker(f"sqlite:///{tmp_path}/mlflow.db", artifacts=tmp_path / "artifacts")
 
 
-def run(tracker: Tracker, url: str, *, trials: int, problem: AnalyticProblem, stop_after: int = 10**9) -> OptunaSampler:
+def run(
+    tracker: Tracker, url: str, *, trials: int, problem: AnalyticProblem, interrupt_at: int | None = None
+) -> OptunaSampler:
+    """Search the analytic problem, and interrupt it when trial ``interrupt_at`` starts."""
     executor, study = InlineExecutor(problem), analytic_study()
     sampler = OptunaSampler(study, executor.inspect(), storage=OptunaStorage(url, create=True), sampler="random")
     events = search(
-        study, inspection=executor.inspect(), sampler=sampler, executor=executor, tracker=tracker,
-        trials=trials, should_stop=lambda: len(sampler.record().trials) >= stop_after,
-    )  # fmt: skip
-    list(events)
+        study, inspection=executor.inspect(), sampler=sampler, executor=executor, tracker=tracker, trials=trials
+    )
+    with contextlib.closing(events):
+        for event in events:
+            if event.number == interrupt_at:
+                break
     return sampler
 
 
@@ -46,7 +52,7 @@ def test_failed_trials(make: Make, storage_url: str) -> None:
 
 
 def test_an_interrupted_search(make: Make, storage_url: str) -> None:
-    sampler = run(make(), storage_url, trials=9, problem=AnalyticProblem(), stop_after=3)
+    sampler = run(make(), storage_url, trials=9, problem=AnalyticProblem(), interrupt_at=2)
     assert sampler.record().finished < 9
 
 
