@@ -79,11 +79,12 @@ def optimize(
     reports: Path | None = REPORTS,
     observer: Observer | None = None,
     evaluator: Evaluator | None = None,
+    stop: threading.Event | None = None,
 ) -> StudyRecord:
     """Search ``study`` until it has ``trials`` finished trials, and say what was found.
 
     A search that was interrupted, or had fewer trials, is continued. Ctrl-C once gives up the running
-    trials and returns what is finished; twice raises KeyboardInterrupt.
+    trials and returns what is finished; twice, or before the search has begun, it raises KeyboardInterrupt.
 
     Args:
         study: what to search, see `load_study`.
@@ -97,6 +98,7 @@ def optimize(
         reports: folder for the report ``<study>.html``, None for no report.
         observer: is told how the search goes on.
         evaluator: what evaluates a candidate, default a pruned Keras fit.
+        stop: an event that ends the search when it is set; default one that Ctrl-C and SIGTERM set.
 
     Raises:
         SparsesearchError: anything the user has to mend; nothing that was finished is lost.
@@ -118,7 +120,8 @@ def optimize(
         make_folder(reports)
     opened = OptunaStorage(storage, create=True)
     opened.check(study, fresh=fresh)
-    with stop_on_signals() as stop, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        stopping = stop or stack.enter_context(stop_on_signals())
         watcher.notice(f"study {study.name}: {study.description}" if study.description else f"study {study.name}")
         watcher.notice(
             f"starting {slots} worker process{'es' if slots > 1 else ''}; importing TensorFlow takes a while"
@@ -128,7 +131,7 @@ def optimize(
         stack.callback(watcher.end)
         inspecting = _inspect(executor)
         tracker = _open_tracker(tracking)
-        inspection = _wait(inspecting, stop)
+        inspection = _wait(inspecting, stopping)
         memory = OptunaSampler(study, inspection, storage=opened, sampler=sampler, fresh=fresh)
         watcher.begin(study, inspection, memory.record(), total)
         events = search(
@@ -138,7 +141,7 @@ def optimize(
             executor=executor,
             tracker=tracker,
             trials=total,
-            should_stop=stop.is_set,
+            should_stop=stopping.is_set,
             should_start=lambda: deadline is None or time.monotonic() < deadline,
         )
         with contextlib.closing(events):

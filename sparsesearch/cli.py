@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -15,13 +16,14 @@ import typer
 
 from sparsesearch import api
 from sparsesearch.api import DEFAULT_STORAGE, REPORTS
-from sparsesearch.errors import SparsesearchError, StudyError
+from sparsesearch.errors import SparsesearchError, StorageError, StudyError
 from sparsesearch.trial import TrialStatus
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from sparsesearch.record import StudyRecord
+    from sparsesearch.study import Study
 
 ENV_FILE = "mlflow.env"
 # Typer does not export the base of its errors of usage.
@@ -71,43 +73,45 @@ def optimize(
     as_json: JsonOption = False,
 ) -> None:
     """Search a study, or continue its search, up to a number of finished trials."""
-    from sparsesearch.study_file import load_study, parse_settings
     from sparsesearch.terminal import view_for
 
     console, notices = _consoles()
-    loaded = load_study(study, settings=parse_settings(settings or []))
-    view = view_for(notices)
+    loaded = _load(study, settings or [])
     total = loaded.trials if trials is None else trials
-    record = api.optimize(
-        loaded,
-        trials=total,
-        timeout=None if timeout is None else parse_duration(timeout),
-        sampler=sampler,
-        workers=workers,
-        storage=storage,
-        tracking="" if no_tracking else None,
-        fresh=fresh,
-        reports=reports,
-        observer=view,
-    )
+    with api.stop_on_signals() as stop:
+        try:
+            record = api.optimize(
+                loaded,
+                trials=total,
+                timeout=None if timeout is None else parse_duration(timeout),
+                sampler=sampler,
+                workers=workers,
+                storage=storage,
+                tracking="" if no_tracking else None,
+                fresh=fresh,
+                reports=reports,
+                observer=view_for(notices),
+                stop=stop,
+            )
+        except KeyboardInterrupt:
+            _note(notices, f"interrupted; to start again: {_this_command()}")
+            raise typer.Exit(INTERRUPTED) from None
     unfinished = record.finished < total
     if as_json:
         print_json(record.to_json(record.front))
     else:
         _print_front(console, record)
         if record.complete:
-            console.print(f"\nreport:    {reports / record.name}.html", highlight=False, soft_wrap=True)
+            _note(console, f"\nreport:    {reports / record.name}.html")
         if not no_tracking:
-            console.print("MLflow UI: sparsesearch ui", highlight=False)
-    again = _continue_command(unfinished=unfinished, total=total)
+            _note(console, "MLflow UI: sparsesearch ui")
     if unfinished:
-        notices.print(
-            f"{record.finished} of {total} trials are finished; to continue: {again}", highlight=False, soft_wrap=True
-        )
-        if timeout is None:
-            raise typer.Exit(INTERRUPTED)
+        again = shlex.join(word for word in shlex.split(_this_command()) if word != "--fresh")
+        _note(notices, f"{record.finished} of {total} trials are finished; to continue: {again}")
     elif not as_json:
-        console.print(f"go on:     {again}", highlight=False, soft_wrap=True)
+        _note(console, f"go on:     {_command_for_more(2 * max(total, record.finished))}")
+    if stop.is_set():
+        raise typer.Exit(INTERRUPTED)
     if not record.complete and record.finished:
         reason = next(trial.reason for trial in record.trials if trial.status is TrialStatus.FAILED)
         raise StudyError(f"all {record.finished} trials failed; the first: {reason}")
@@ -137,9 +141,7 @@ def trials(study: StudyOption, storage: StorageOption = DEFAULT_STORAGE, as_json
     print_table(console, tables.trials_table(record))
     for trial in record.trials:
         if trial.reason:
-            notices.print(
-                f"trial {trial.number} {trial.status}: {trial.reason}", highlight=False, markup=False, soft_wrap=True
-            )
+            _note(notices, f"trial {trial.number} {trial.status}: {trial.reason}")
 
 
 @app.command()
@@ -196,7 +198,7 @@ def ui(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 5000,
 ) -> None:
-    """Start the MLflow UI on what the searches recorded here, with one lean process."""
+    """Start the MLflow UI on what the searches recorded here, with lean settings."""
     from sparsesearch.errors import TrackingError
     from sparsesearch.mlflow_tracker import absolute_uri
 
@@ -291,12 +293,34 @@ def _load_environment() -> None:
         load_dotenv(ENV_FILE, override=False)
 
 
-def _read(study: str, storage: str) -> StudyRecord:
-    if study.endswith(".py") or "/" in study:
-        from sparsesearch.study_file import load_study
+def _load(study: str, settings: list[str]) -> Study:
+    from sparsesearch.study_file import load_study, parse_settings
 
-        study = load_study(study).name
-    return api.read_study(study, storage=storage)
+    # What a study file prints is not a result of ours.
+    with contextlib.redirect_stdout(sys.stderr):
+        return load_study(study, settings=parse_settings(settings))
+
+
+def _read(study: str, storage: str) -> StudyRecord:
+    """The record of a study given by name or by file; a file may give its study another name than its own."""
+    from sparsesearch.study_file import study_files
+
+    if study.endswith(".py") or "/" in study:
+        study = _load(study, []).name
+    try:
+        record = api.read_study(study, storage=storage)
+    except StorageError:
+        named = _load(study, []).name if study in study_files() else study
+        if named == study:
+            raise
+        record = api.read_study(named, storage=storage)
+    if record.name != study and not study.endswith("-1"):
+        typer.echo(f"this is {record.name}, the latest search; --study {study}-1 is the first", err=True)
+    return record
+
+
+def _note(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _consoles() -> tuple[Console, Console]:
@@ -311,21 +335,25 @@ def _print_front(console: Console, record: StudyRecord) -> None:
     from sparsesearch.terminal import print_table
 
     if not record.front:
-        console.print(f"{record.name}: no complete trial yet", highlight=False)
+        _note(console, f"{record.name}: no complete trial yet")
         return
     count = len(record.front)
     title = f"Pareto front of {record.name}: {count} of {len(record.complete)} complete trials"
     print_table(console, tables.front_table(record), title=title)
 
 
-def _continue_command(*, unfinished: bool, total: int) -> str:
-    """The command that was given, with more trials where it has reached its number."""
-    words = ["sparsesearch", *(word for word in sys.argv[1:] if word != "--fresh")]
-    if unfinished:
-        return shlex.join(words)
+def _this_command() -> str:
+    return shlex.join(["sparsesearch", *sys.argv[1:]])
+
+
+def _command_for_more(total: int) -> str:
+    """The command that was given, for more trials of the same search."""
+    words = ["sparsesearch", *sys.argv[1:]]
     kept = [
         word
         for position, word in enumerate(words)
-        if word != "--trials" and words[position - 1] != "--trials" and not word.startswith("--trials=")
+        if word not in ("--trials", "--fresh")
+        and words[position - 1] != "--trials"
+        and not word.startswith("--trials=")
     ]
-    return shlex.join([*kept, "--trials", str(2 * total)])
+    return shlex.join([*kept, "--trials", str(total)])

@@ -9,21 +9,22 @@ import os
 import queue
 import signal
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import cloudpickle
+import dask
+from dask.system import CPU_COUNT
 from distributed import Client, Future, LocalCluster, WorkerPlugin, get_worker
 from distributed.scheduler import KilledWorker
 
-from sparsesearch.errors import EvaluationError, StudyError
+from sparsesearch.errors import DataError, EvaluationError, StudyError, WorkerError
 from sparsesearch.executor import Assignment, EpochEnd, Evaluator, Outcome
 from sparsesearch.inspection import Inspection
 from sparsesearch.trial import Evaluation
 
 EPOCHS_TOPIC = "sparsesearch-epochs"
 PLUGIN = "sparsesearch"
-CLOSE_SECONDS = 10
 # Dask pauses a worker over a memory limit and waits for ever; end it instead, then its trial fails by name.
 SETTINGS = {
     "distributed.worker.memory.target": False,
@@ -31,6 +32,8 @@ SETTINGS = {
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
     "distributed.scheduler.allowed-failures": 2,
+    # A task bound to a worker that is gone for good fails instead of waiting for ever.
+    "distributed.scheduler.no-workers-timeout": "60s",
     # Converting a model holds the interpreter for seconds; that is no reason for a warning.
     "distributed.admin.tick.limit": "1h",
     "distributed.comm.timeouts.connect": "60s",
@@ -57,8 +60,6 @@ class DaskExecutor:
         self._events: queue.SimpleQueue[EpochEnd | Outcome | BaseException] = queue.SimpleQueue()
         self._futures: dict[int, Future[Any]] = {}
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        import dask
-
         with contextlib.ExitStack() as stack:
             stack.enter_context(dask.config.set(SETTINGS))
             self._cluster = stack.enter_context(
@@ -88,11 +89,21 @@ class DaskExecutor:
         The first worker loads the data alone: what it downloads is there for the others.
         """
         addresses = list(self._client.scheduler_info(n_workers=-1)["workers"])
-        first, *others = addresses
-        warming = [self._client.submit(_warm, workers=[address], pure=False) for address in others]
-        found: Inspection = self._client.submit(_inspect, workers=[first], pure=False).result()
+        self._preparing = [self._on(address, _warm) for address in addresses]
+        first = self._client.submit(_inspect, pure=False)
+        try:
+            found: Inspection = first.result()
+        except KilledWorker as error:
+            raise WorkerError(
+                "the worker processes were killed while they loaded the model and the data",
+                hint=f"{self._slots} workers share this machine's memory; try fewer, for example --workers 1",
+            ) from error
+        ready = next(iter(self._client.who_has([first]).values()), ())
         # Trials queue behind these.
-        self._preparing = warming + [self._client.submit(_inspect, workers=[address], pure=False) for address in others]
+        others = [self._on(address, _inspect) for address in addresses if address not in ready]
+        for future in others:
+            future.add_done_callback(lambda done: self._compare(found, done))
+        self._preparing += others
         return found
 
     def submit(self, assignment: Assignment) -> None:
@@ -123,6 +134,22 @@ class DaskExecutor:
             warnings.simplefilter("ignore")
             self._resources.close()
 
+    def _on(self, address: str, function: Callable[[], object]) -> Future[Any]:
+        future: Future[Any] = self._client.submit(function, workers=[address], pure=False)
+        return future
+
+    def _compare(self, found: Inspection, future: Future[Any]) -> None:
+        if future.cancelled() or future.exception() is not None:
+            return  # the first trial there meets the same error and reports it, or the worker is gone
+        other = future.result()
+        if other.identity() != found.identity():
+            self._events.put(
+                DataError(
+                    "the workers do not agree on the study: load_data or build_model gives something else every time",
+                    hint="give its random numbers a fixed seed",
+                )
+            )
+
     def _on_epoch(self, event: tuple[float, dict[str, Any]]) -> None:
         _, message = event
         self._events.put(EpochEnd(**message["epoch_end"]))
@@ -148,6 +175,7 @@ class _Host(WorkerPlugin):
         self._pickled = pickled
 
     def setup(self, worker: Any) -> None:
+        os.dup2(2, 1)  # stdout belongs to the driver's results
         # Ctrl-C reaches every process of the terminal; the driver alone decides what it means.
         with contextlib.suppress(ValueError):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -161,13 +189,13 @@ class _Host(WorkerPlugin):
 
 
 def count_workers(asked: int | None) -> int:
-    """Number of worker processes: as asked for, else one per core that this process may use.
+    """Number of worker processes: as asked for, else one per core that this process, or its container, may use.
 
     Raises:
         StudyError: ``asked`` is below 1.
     """
     if asked is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return max(int(CPU_COUNT), 1)
     if asked < 1:
         raise StudyError(f"workers must be at least 1, got {asked}")
     return asked

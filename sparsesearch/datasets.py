@@ -47,8 +47,15 @@ class Data:
 
     def __post_init__(self) -> None:
         for name, split in self.splits.items():
-            if not (isinstance(split, tuple) and len(split) == 2 and all(hasattr(part, "shape") for part in split)):
+            if not (isinstance(split, tuple) and len(split) == 2):
                 raise DataError(f"{name} must be a pair (x, y) of arrays, got {type(split).__name__}")
+            for part in split:
+                if not isinstance(part, np.ndarray) or part.dtype.kind not in "biuf" or part.ndim == 0:
+                    kind = getattr(part, "dtype", "")
+                    raise DataError(
+                        f"{name} must hold NumPy arrays of numbers, got {type(part).__name__} {kind}".rstrip(),
+                        hint="texts become numbers, for example with numpy.unique(y, return_inverse=True)",
+                    )
             x, y = split
             if len(x) != len(y) or len(x) == 0:
                 raise DataError(f"{name} must hold as many inputs as targets, got {len(x)} and {len(y)}")

@@ -7,6 +7,7 @@
     ├── StorageError       the search's storage cannot be read, written or continued
     ├── TrackingError      the tracking server or its store cannot be used
     ├── OutputError        a file cannot be written
+    ├── WorkerError        worker processes cannot be kept alive
     └── EvaluationError    one trial failed; the search goes on
 
 Every message states the rule and the value that broke it; ``hint`` says how to mend it. The command
@@ -57,6 +58,10 @@ class TrackingError(SparsesearchError):
 
 class OutputError(SparsesearchError):
     """A file cannot be written."""
+
+
+class WorkerError(SparsesearchError):
+    """Worker processes cannot be kept alive."""
 
 
 class EvaluationError(SparsesearchError):

@@ -9,6 +9,7 @@ weights equal, bit for bit, those of a fresh model with tfmot's own schedule.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ class Network:
         tf_keras.backend.clear_session()  # layer names count from the start again
         tf_keras.utils.set_random_seed(study.seed)
         source = _build(study)
-        self.fingerprint = hashlib.sha256(source.to_json().encode()).hexdigest()[:12]
+        self.fingerprint = hashlib.sha256(_architecture(study, source).encode()).hexdigest()[:12]
         self._initial: dict[int, list[NDArray[Any]]] = {study.seed: source.get_weights()}
         self._schedule = VariableSchedule()
         wrapped = [layer for layer in _leaf_layers(source) if _is_prunable(layer)]
@@ -128,9 +129,13 @@ class Network:
         optimizer = tf_keras.optimizers.get(training.optimizer)
         if training.learning_rate is not None:
             optimizer.learning_rate = training.learning_rate
-        measured = {"loss": training.loss, "metrics": list(training.metrics)}
-        self.pruned.compile(optimizer=optimizer, steps_per_execution=steps_per_execution, **measured)
-        self.stripped.compile(**measured)
+        self.pruned.compile(
+            optimizer=optimizer,
+            loss=training.loss,
+            metrics=_metrics(training.metrics),
+            steps_per_execution=steps_per_execution,
+        )
+        self.stripped.compile(loss=training.loss, metrics=_metrics(training.metrics))
         optimizer.build(self.pruned.trainable_variables)
         self._optimizer_start = [variable.numpy() for variable in optimizer.variables]
 
@@ -216,6 +221,16 @@ def target_zeros(weights: int, sparsity: float) -> int:
     return weights - max(int(kept), 1)
 
 
+def _metrics(names: Sequence[str]) -> list[Any]:
+    """Metrics for compile(), reported under the names that the study gives them."""
+    metrics: list[Any] = []
+    for name in names:
+        found = tf_keras.metrics.get(name)
+        is_class = isinstance(found, tf_keras.metrics.Metric)
+        metrics.append(type(found).from_config({**found.get_config(), "name": name}) if is_class else name)
+    return metrics
+
+
 def _check_known(kind: str, name: str) -> None:
     found = {"optimizer": tf_keras.optimizers.get, "loss": tf_keras.losses.get, "metric": tf_keras.metrics.get}
     try:
@@ -257,6 +272,17 @@ def _build(study: Study) -> Any:
             f"got {len(model.inputs)} and {len(model.outputs)}"
         )
     return model
+
+
+def _architecture(study: Study, model: Any) -> str:
+    try:
+        described: str = model.to_json()
+    except Exception as error:  # whatever a layer's own get_config raises
+        raise ModelError(
+            f"study {study.name!r}: the model cannot be described: {type(error).__name__}: {error}",
+            hint="a layer of your own needs get_config()",
+        ) from error
+    return described
 
 
 def _leaf_layers(model: Any) -> list[Any]:

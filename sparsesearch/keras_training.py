@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from sparsesearch import model_files
 from sparsesearch.datasets import Array, Data
-from sparsesearch.errors import DataError, EvaluationError, SparsesearchError
+from sparsesearch.errors import DataError, EvaluationError, ModelError, SparsesearchError
 from sparsesearch.executor import Assignment, EpochEnd, Report
 from sparsesearch.inspection import Inspection
 from sparsesearch.keras_network import Network, pruning, tf, tf_keras
 from sparsesearch.schedule import Schedule
 from sparsesearch.study import Study
-from sparsesearch.tensorflow_runtime import versions
+from sparsesearch.tensorflow_runtime import last_line, versions
 from sparsesearch.trial import Evaluation, KernelZeros, Measurement
 
 EVALUATION_BATCH = 256
@@ -45,7 +45,15 @@ class Trainer:
         }
 
     def inspection(self) -> Inspection:
-        """Facts about the study for the search, the tracker and the report."""
+        """Facts about the study for the search, the tracker and the report.
+
+        Raises:
+            ModelError: the model cannot be written as the files that are measured.
+        """
+        try:
+            self._write_files()
+        except EvaluationError as error:
+            raise ModelError(f"study {self._study.name!r}: {error}") from error
         return Inspection(
             weights=self._network.weights,
             prunable_weights=self._network.prunable_weights,
@@ -66,7 +74,7 @@ class Trainer:
         try:
             self._fit(assignment.seed, progress)
         except tf.errors.OpError as error:
-            raise EvaluationError(f"TensorFlow: {error.message.splitlines()[0]}") from error
+            raise EvaluationError(f"TensorFlow: {last_line(error)}") from error
         seconds = time.perf_counter() - started
         self._network.apply_masks()
         kernels = self._network.count_zeros(assignment.schedule)
@@ -98,6 +106,9 @@ class Trainer:
             .prefetch(2)
         )
 
+    def _write_files(self) -> dict[str, bytes]:
+        return model_files.write_files(self._network.stripped, input_shape=self._data.train[0].shape[1:])
+
     def _measure(
         self, kernels: tuple[KernelZeros, ...], history: tuple[Mapping[str, float], ...], seconds: float
     ) -> Evaluation:
@@ -106,7 +117,7 @@ class Trainer:
         for prefix, batches in self._measured.items():
             values = model.evaluate(batches, verbose=0, return_dict=True)
             metrics |= {f"{prefix}{name}": float(value) for name, value in values.items()}
-        files = model_files.write_files(model)
+        files = self._write_files()
         metrics |= model_files.measure_files(files)
         metrics["tflite_output_error"] = model_files.check_outputs(
             model, files[model_files.TFLITE_NAME], self._data.validation[0]
@@ -149,7 +160,7 @@ def check_targets(kernels: tuple[KernelZeros, ...], schedule: Schedule | None) -
 
 def _load(study: Study) -> Data:
     try:
-        data: Callable[[], Data] | Data = study.load_data()
+        data: object = study.load_data()
     except SparsesearchError:
         raise
     except Exception as error:
@@ -164,23 +175,33 @@ def _load(study: Study) -> Data:
 
 def _check_fit(study: Study, data: Data, model: Any) -> None:
     """Refuse data that the model cannot take, before Keras does so in its own words."""
-    expected, found = model.input_shape[1:], data.train[0].shape[1:]
-    if len(expected) != len(found) or any(e not in (None, f) for e, f in zip(expected, found, strict=True)):
+    takes, gives = model.input_shape[1:], model.output_shape[1:]
+    found = data.train[0].shape[1:]
+    if not _fits(found, takes):
         raise DataError(
-            f"the data do not fit the model of study {study.name!r}: inputs have shape {found}, "
-            f"the model takes {tuple(expected)}"
+            f"the data do not fit the model of study {study.name!r}: inputs have shape {found}, the model takes {takes}"
         )
-    outputs = model.output_shape[1:]
+    # Labels are whole numbers, one for the last axis of the outputs; other losses compare like with like.
+    labels = "sparse" in study.training.loss.lower()
+    expected = gives[:-1] if labels else gives
     for name, (x, y) in data.splits.items():
         if not np.isfinite(x).all() or not np.isfinite(y).all():
             raise DataError(f"{name} holds values that are not finite numbers")
-        if study.training.loss == "sparse_categorical_crossentropy":
-            _check_labels(name, y, classes=outputs[-1])
-        elif y.shape[1:] != outputs and (*y.shape[1:], 1) != outputs:
+        shape = y.shape[1:]
+        # Keras adds or drops a last axis of length 1.
+        alternative = shape[:-1] if labels and shape[-1:] == (1,) else (*shape, 1)
+        if not _fits(shape, expected) and not _fits(alternative, expected):
             raise DataError(
-                f"the data do not fit the model of study {study.name!r}: {name} targets have shape {y.shape[1:]}, "
-                f"the model gives {tuple(outputs)}"
+                f"the data do not fit the model of study {study.name!r}: {name} targets have shape {shape}, "
+                f"the model gives {gives} and the loss is {study.training.loss!r}"
             )
+        if labels and gives[-1] is not None:
+            _check_labels(name, y, classes=gives[-1])
+
+
+def _fits(shape: tuple[int, ...], pattern: tuple[int | None, ...]) -> bool:
+    pairs = zip(shape, pattern, strict=False)
+    return len(shape) == len(pattern) and all(wanted in (None, size) for size, wanted in pairs)
 
 
 def _check_labels(name: str, labels: Array, *, classes: int) -> None:

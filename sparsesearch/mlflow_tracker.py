@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import getpass
 import json
 import logging
@@ -33,7 +32,7 @@ from sparsesearch.trial import BASELINE, Measurement, Trial, TrialStatus
 PARENT_TAG = "mlflow.parentRunId"
 OWNER_TAG = "sparsesearch.owner"
 TRIAL_TAG = "sparsesearch.trial"
-STUDY_TAG = "sparsesearch.study"
+SEARCH_TAG = "sparsesearch.search"  # identifies one search, whatever others are called
 FRONT_TAG = "front"
 FRONT_FILTER = f"tags.{FRONT_TAG} = 'yes'"
 ZEROS_FILE = "zeros.json"
@@ -67,6 +66,7 @@ class MlflowTracker:
         self._artifacts = artifacts
         self._owner = this_process()
         self._runs: dict[int, str] = {}
+        self._uncompared: list[tuple[str, Trial]] = []
         with tracking_errors(uri):
             self._client = MlflowClient(tracking_uri=self._uri)
             # Says at once whether the store answers.
@@ -79,7 +79,7 @@ class MlflowTracker:
             self._experiment = self._find_experiment(record)
             self._close_orphans()
             self._parent = self._create_run(
-                f"{record.name} {time.strftime('%Y-%m-%d %H:%M:%S')}", {STUDY_TAG: record.name}
+                f"{record.name} {time.strftime('%Y-%m-%d %H:%M:%S')}", {SEARCH_TAG: record.search}
             )
             params = {name: value for name, value in record.definition.items() if value is not None}
             if record.inspection:
@@ -97,7 +97,7 @@ class MlflowTracker:
         with tracking_errors(self._uri):
             run = self._create_run(
                 _title(trial),
-                {STUDY_TAG: self._record.name, TRIAL_TAG: str(trial.number), PARENT_TAG: self._parent},
+                {SEARCH_TAG: self._record.search, TRIAL_TAG: str(trial.number), PARENT_TAG: self._parent},
             )
             self._runs[trial.number] = run
             asked: dict[str, Any] = {"seed": trial.seed, **trial.candidate_parameters}
@@ -114,10 +114,13 @@ class MlflowTracker:
 
     def finish(self, trial: Trial, files: Mapping[str, bytes]) -> None:
         """See `sparsesearch.tracking.Tracker.finish`."""
-        run = self._runs.pop(trial.number)
+        run = self._runs.pop(trial.number, None)
+        if run is None:
+            return  # its start could not be recorded either
         with tracking_errors(self._uri):
             if trial.measurement:
                 self._log_measurement(run, trial, trial.measurement)
+                self._log_times_smaller(run, trial)
             tags = {"reason": trial.reason} if trial.reason else {}
             if trial.same_as is not None:
                 tags["same_as"] = f"trial {trial.same_as}"
@@ -161,22 +164,20 @@ class MlflowTracker:
         return str(self._client.create_experiment(record.name, artifact_location=location, tags=tags))
 
     def _close_orphans(self) -> None:
-        for run in self._client.search_runs([self._experiment], "attributes.status = 'RUNNING'", max_results=1000):
-            owner = run.data.tags.get(OWNER_TAG)
-            if owner and is_gone(owner):
+        experiments = [found.experiment_id for found in self._client.search_experiments()]
+        wanted = f"attributes.status = 'RUNNING' AND tags.`{OWNER_TAG}` != ''"
+        for run in self._client.search_runs(experiments, wanted, max_results=1000):
+            if is_gone(run.data.tags[OWNER_TAG]):
                 self._client.set_tag(run.info.run_id, "reason", "the search that ran it died")
                 self._client.set_terminated(run.info.run_id, "KILLED")
 
     def _create_run(self, name: str, tags: Mapping[str, str]) -> str:
-        user = {"mlflow.user": getpass.getuser(), "mlflow.source.name": "sparsesearch"}
+        user = {"mlflow.user": _user(), "mlflow.source.name": "sparsesearch"}
         run = self._client.create_run(self._experiment, run_name=name, tags={**user, OWNER_TAG: self._owner, **tags})
         return str(run.info.run_id)
 
     def _log_measurement(self, run: str, trial: Trial, measurement: Measurement) -> None:
         values = dict(measurement.metrics)
-        smaller = self._times_smaller(trial)
-        if smaller is not None:
-            values["times_smaller"] = smaller
         if trial.same_as is not None:
             for epoch, metrics in enumerate(measurement.history, start=1):
                 self._client.log_batch(run, metrics=_metrics(metrics, step=epoch))
@@ -190,10 +191,18 @@ class MlflowTracker:
         }
         self._client.log_table(run, columns, ZEROS_FILE)
 
-    def _times_smaller(self, trial: Trial) -> float | None:
+    def _log_times_smaller(self, run: str, trial: Trial) -> None:
+        """Compare with the dense baseline, as soon as there is one."""
         if trial.number == BASELINE:
-            self._record = _with_baseline(self._record, trial)
-        return self._record.times_smaller(trial)
+            self._record = self._record.with_trial(trial)
+        self._uncompared.append((run, trial))
+        if self._record.baseline is None:
+            return
+        for measured, one in self._uncompared:
+            factor = self._record.times_smaller(one)
+            if factor is not None:
+                self._client.log_metric(measured, "times_smaller", factor)
+        self._uncompared.clear()
 
     def _log_files(self, run: str, files: Mapping[str, bytes]) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -211,7 +220,7 @@ class MlflowTracker:
                 self._client.set_tag(run.info.run_id, FRONT_TAG, belongs)
 
     def _search_trials(self, record: StudyRecord) -> Iterator[Any]:
-        wanted, token = f"tags.`{TRIAL_TAG}` != '' AND tags.`{STUDY_TAG}` = '{record.name}'", None
+        wanted, token = f"tags.`{TRIAL_TAG}` != '' AND tags.`{SEARCH_TAG}` = '{record.search}'", None
         while True:
             page = self._client.search_runs([self._experiment], wanted, max_results=1000, page_token=token)
             yield from page
@@ -252,8 +261,11 @@ def _without_password(text: str, uri: str) -> str:
     return text.replace(password, "***") if password else text
 
 
-def _with_baseline(record: StudyRecord, trial: Trial) -> StudyRecord:
-    return dataclasses.replace(record, baseline=trial.measurement)
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a user without a name
+        return "unknown"
 
 
 def _title(trial: Trial) -> str:

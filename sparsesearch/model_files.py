@@ -14,7 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from sparsesearch.errors import EvaluationError
-from sparsesearch.tensorflow_runtime import quiet_stderr, start_tensorflow
+from sparsesearch.tensorflow_runtime import last_line, quiet_stderr, start_tensorflow
 
 tf, tf_keras, _ = start_tensorflow()
 
@@ -25,15 +25,21 @@ OUTPUT_TOLERANCE = 0.1  # root mean square of the difference, as a share of that
 COMPARED_INPUTS = 64
 
 
-def write_files(model: Any) -> dict[str, bytes]:
-    """``model`` as HDF5 without optimizer, and as dynamic-range quantized TFLite, by file name."""
+def write_files(model: Any, *, input_shape: tuple[int, ...]) -> dict[str, bytes]:
+    """``model`` as HDF5 without optimizer, and as dynamic-range quantized TFLite, by file name.
+
+    The TFLite file takes one input of ``input_shape`` at a time.
+
+    Raises:
+        EvaluationError: TFLite cannot hold the model.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / H5_NAME
         with warnings.catch_warnings():
             # Keras advises against the HDF5 files that users of pruned models ask for.
             warnings.filterwarnings("ignore", message=".*saving your model as an HDF5 file", category=UserWarning)
             model.save(path, include_optimizer=False)
-        return {H5_NAME: path.read_bytes(), TFLITE_NAME: _to_tflite(model)}
+        return {H5_NAME: path.read_bytes(), TFLITE_NAME: _to_tflite(model, input_shape)}
 
 
 def measure_files(files: dict[str, bytes]) -> dict[str, float]:
@@ -93,10 +99,17 @@ def run_tflite(tflite: bytes, inputs: NDArray[Any]) -> NDArray[Any]:
     return np.array(outputs)
 
 
-def _to_tflite(model: Any) -> bytes:
+def _to_tflite(model: Any, input_shape: tuple[int, ...]) -> bytes:
     # A fixed batch of 1 is what recurrent layers need, and what a device runs.
-    shape = (1, *model.input_shape[1:])
-    with quiet_stderr():
+    shape = (1, *input_shape)
+    try:
+        return _convert(model, shape)
+    except Exception as error:  # the converter raises many kinds
+        raise EvaluationError(f"the model cannot be converted to TFLite: {last_line(error)}") from error
+
+
+def _convert(model: Any, shape: tuple[int, ...]) -> bytes:
+    with quiet_stderr(replay=False):
         function = tf.function(lambda x: model(x, training=False)).get_concrete_function(
             tf.TensorSpec(shape, model.inputs[0].dtype)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -39,7 +40,7 @@ def front_figure(record: StudyRecord) -> go.Figure:
     if front:
         ordered = sorted(front, key=lambda trial: trial.metrics[across.metric])
         trace = _points(record, ordered, across, up, name="Pareto front", color=BLUE, symbol="circle")
-        figure.add_trace(trace.update(mode="lines+markers", line={"shape": _step_shape(across, up), "width": 1.5}))
+        figure.add_trace(trace.update(mode="lines+markers", line={"shape": _step_shape(across), "width": 1.5}))
     if record.baseline:
         metrics = record.baseline.metrics
         figure.add_trace(
@@ -52,8 +53,8 @@ def front_figure(record: StudyRecord) -> go.Figure:
                 hovertemplate=f"dense baseline<br>{_values(record, metrics)}<extra></extra>",
             )
         )
-    figure.update_xaxes(title=_axis_title(across), **_size_axis(across))
-    figure.update_yaxes(title=_axis_title(up))
+    figure.update_xaxes(title=_axis_title(record, across), **_size_axis(across))
+    figure.update_yaxes(title=_axis_title(record, up))
     return _styled(figure, height=460)
 
 
@@ -78,7 +79,7 @@ def importance_figure(importances: Importances) -> go.Figure:
     """How much of each objective's variance each parameter explains, as grouped bars."""
     names = sorted({name for shares in importances.values() for name in shares})
     figure = go.Figure()
-    for (metric, shares), color in zip(importances.items(), (BLUE, ORANGE, GREY), strict=False):
+    for (metric, shares), color in zip(importances.items(), itertools.cycle((BLUE, ORANGE, GREY)), strict=False):
         figure.add_trace(
             go.Bar(
                 y=[name.replace("_", " ") for name in names],
@@ -100,6 +101,13 @@ def plot_axes(record: StudyRecord) -> tuple[Objective, Objective]:
         raise ValueError(f"a front needs two objectives, study {record.name!r} has {len(record.objectives)}")
     first, second = record.objectives[:2]
     return (first, second) if first.metric.endswith("_bytes") else (second, first)
+
+
+def better_corner(record: StudyRecord) -> str:
+    """Where in the plane of `front_figure` the better trials lie, in words."""
+    across, up = plot_axes(record)
+    vertical = "up" if up.direction is Direction.MAXIMIZE else "down"
+    return f"{vertical} and to the {'right' if across.direction is Direction.MAXIMIZE else 'left'}"
 
 
 def plotly_script() -> str:
@@ -158,15 +166,14 @@ def _size_axis(goal: Objective) -> dict[str, Any]:
     return {"type": "log", "tickvals": ticks, "ticktext": [formatting.format_round_bytes(tick) for tick in ticks]}
 
 
-def _step_shape(across: Objective, up: Objective) -> str:
-    # The attained region's border: as long as nothing better is met, the last value holds.
-    same = across.direction is Direction.MINIMIZE
-    return "hv" if same else "vh"
+def _step_shape(across: Objective) -> str:
+    # The border of what is attained: from one point of the front to the next, the worse value holds.
+    return "hv" if across.direction is Direction.MINIMIZE else "vh"
 
 
-def _axis_title(goal: Objective) -> str:
+def _axis_title(record: StudyRecord, goal: Objective) -> str:
     better = "higher" if goal.direction is Direction.MAXIMIZE else "lower"
-    on = "" if goal.metric.endswith("_bytes") else ", validation"
+    on = ", validation" if goal in formatting.quality_metrics(record) else ""
     return f"{formatting.label(goal.metric)}{on} ({better} is better)"
 
 

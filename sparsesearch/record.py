@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +13,7 @@ import numpy as np
 from sparsesearch.inspection import Inspection
 from sparsesearch.objective import Objective
 from sparsesearch.pareto import Losses, hypervolume_curve, pareto_mask
-from sparsesearch.trial import Measurement, Trial, TrialStatus
+from sparsesearch.trial import BASELINE, Measurement, Trial, TrialStatus
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +77,12 @@ class StudyRecord:
         best, worst = seen.min(axis=0), seen.max(axis=0)
         size = np.where(worst > best, worst - best, 1.0)
         return hypervolume_curve((losses - best) / size, np.ones(losses.shape[1]))
+
+    def with_trial(self, trial: Trial) -> StudyRecord:
+        """The record after ``trial``, or the dense baseline, has ended."""
+        if trial.number == BASELINE:
+            return dataclasses.replace(self, baseline=trial.measurement)
+        return dataclasses.replace(self, trials=(*self.trials, trial))
 
     def times_smaller(self, trial: Trial) -> float | None:
         """How many times smaller the trial's shipped file is than the dense baseline's."""

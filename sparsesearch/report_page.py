@@ -11,13 +11,14 @@ from pathlib import Path
 from sparsesearch import formatting, tables
 from sparsesearch.plotly_figures import (
     Importances,
+    better_corner,
     figure_html,
     front_figure,
     hypervolume_figure,
     importance_figure,
     plotly_script,
 )
-from sparsesearch.record import StudyRecord
+from sparsesearch.record import SHIPPED_BYTES, StudyRecord
 from sparsesearch.trial import TrialStatus
 
 STYLE = Path(__file__).with_suffix(".css")
@@ -31,7 +32,7 @@ def report_page(record: StudyRecord, importances: Importances) -> str:
             _section(
                 "Sparsity against quality",
                 figure_html(front_figure(record), "front"),
-                "Hover a point to see its pruning schedule. Points further up and to the left are better.",
+                f"Hover a point to see its pruning schedule. Points further {better_corner(record)} are better.",
             )
         )
     sections.append(
@@ -78,8 +79,11 @@ def _numbers(record: StudyRecord) -> str:
         return '<p class="note">No trial is complete yet.</p>'
     quality = formatting.quality_metrics(record)
     cards = [("dense baseline", _brief(record, record.baseline.metrics), "no pruning")]
-    best, smallest = record.front[0], record.front[-1]
-    for title, trial in (("best on the front", best), ("smallest on the front", smallest)):
+    chosen = {"smallest on the front": min(record.front, key=lambda trial: trial.metrics[SHIPPED_BYTES])}
+    if quality:
+        title = f"best {formatting.label(quality[0].metric)} on the front"
+        chosen = {title: min(record.front, key=lambda trial: quality[0].loss(trial.metrics)), **chosen}
+    for title, trial in chosen.items():
         change = "".join(
             f", {formatting.label(goal.metric)} "
             f"{formatting.format_change(trial.metrics[goal.metric] - record.baseline.metrics[goal.metric])}"

@@ -13,6 +13,8 @@ from sparsesearch.objective import Objective
 from sparsesearch.space import SearchSpace
 from sparsesearch.trial import SIZE_METRICS
 
+SEEDS = 2**32  # NumPy takes no larger ones
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
@@ -34,6 +36,9 @@ class Training:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise StudyError(f"{name} must be a whole number, at least 1, got {value!r}")
+        for name in ("loss", "optimizer"):
+            if not isinstance(getattr(self, name), str):
+                raise StudyError(f"{name} must be a name that Keras knows, got {getattr(self, name)!r}")
         if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
             raise StudyError(f"learning_rate must be above 0, got {self.learning_rate}")
         if isinstance(self.metrics, str) or not all(isinstance(metric, str) for metric in self.metrics):
@@ -59,17 +64,17 @@ class Study:
     description: str = ""  # one line for people
 
     def __post_init__(self) -> None:
-        if not self.name or not all(letter.isalnum() or letter in "-_." for letter in self.name):
+        if not self.name[:1].isalnum() or not all(letter.isalnum() or letter in "-_." for letter in self.name):
             raise StudyError(
-                f"a study's name must be letters, digits, '-', '_' and '.', got {self.name!r}",
+                f"a study's name must be letters, digits, '-', '_' and '.', a letter or digit first, got {self.name!r}",
             )
         for role in ("build_model", "load_data"):
             if not callable(getattr(self, role)):
                 raise StudyError(f"{role} must be a function without arguments, got {getattr(self, role)!r}")
         if self.trials < 1:
             raise StudyError(f"trials must be at least 1, got {self.trials}")
-        if self.seed < 0:
-            raise StudyError(f"seed must be 0 or more, got {self.seed}")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < SEEDS:
+            raise StudyError(f"seed must be a whole number from 0 to {SEEDS - 1}, got {self.seed!r}")
         self._check_objectives()
 
     @property

@@ -13,11 +13,10 @@ from sparsesearch.trial import BASELINE, Trial, TrialStatus
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its title, and the text and sorting value of each cell."""
+    """One column: its title, and the text of each cell."""
 
     title: str
     text: Callable[[Trial], str]
-    value: Callable[[Trial], float | str]
     numeric: bool = True
     detail: bool = False  # left out where there is little room
 
@@ -52,36 +51,25 @@ def _baseline(record: StudyRecord) -> tuple[Trial, ...]:
 
 def _columns(record: StudyRecord, *, status: bool) -> tuple[Column, ...]:
     columns = [
-        Column(
-            "trial",
-            lambda trial: "dense" if trial.number == BASELINE else f"{trial.number}",
-            lambda trial: trial.number,
-        ),
-        Column("schedule", _schedule, lambda trial: formatting.format_schedule(trial), numeric=False),
-        Column(
-            "steps", formatting.format_steps, lambda trial: formatting.format_steps(trial), numeric=False, detail=True
-        ),
+        Column("trial", lambda trial: "dense" if trial.number == BASELINE else f"{trial.number}"),
+        Column("schedule", _schedule, numeric=False),
+        Column("steps", formatting.format_steps, numeric=False, detail=True),
     ]
     if status:
-        columns.append(Column("status", _status, lambda trial: trial.status.value, numeric=False))
-    for goal in formatting.quality_metrics(record):
+        columns.append(Column("status", _status, numeric=False))
+    measured_on_data = formatting.quality_metrics(record)
+    for goal in record.objectives:
         columns.append(_metric(goal.metric))
-        columns.append(_change(record, goal.metric))
-        columns.append(_metric(f"test_{goal.metric}"))
-    sizes = dict.fromkeys(
-        [*(goal.metric for goal in record.objectives if goal.metric.endswith("_bytes")), SHIPPED_BYTES]
-    )
-    columns += [_metric(name) for name in sizes]
-    columns.append(_metric("zipped_h5_bytes", detail=True))
-    columns.append(
-        Column(
-            "smaller",
-            lambda trial: formatting.format_times(record.times_smaller(trial)),
-            lambda trial: record.times_smaller(trial) or math.nan,
-        )
-    )
-    columns.append(_metric("train_seconds", detail=True))
-    return tuple(columns)
+        if goal in measured_on_data:
+            columns += [_change(record, goal.metric), _metric(f"test_{goal.metric}")]
+    further = [
+        _metric(SHIPPED_BYTES),
+        _metric("zipped_h5_bytes", detail=True),
+        Column("smaller", lambda trial: formatting.format_times(record.times_smaller(trial))),
+        _metric("train_seconds", detail=True),
+    ]
+    shown = {column.title for column in columns}
+    return (*columns, *(column for column in further if column.title not in shown))
 
 
 def _schedule(trial: Trial) -> str:
@@ -96,7 +84,6 @@ def _metric(name: str, *, detail: bool = False) -> Column:
     return Column(
         formatting.label(name),
         lambda trial: formatting.format_metric(name, trial.metrics[name]) if name in trial.metrics else "-",
-        lambda trial: trial.metrics.get(name, math.nan),
         detail=detail,
     )
 
@@ -110,4 +97,4 @@ def _change(record: StudyRecord, name: str) -> Column:
     def text(trial: Trial) -> str:
         return "" if trial.number == BASELINE or math.isnan(value(trial)) else formatting.format_change(value(trial))
 
-    return Column("vs dense", text, value)
+    return Column("vs dense", text)

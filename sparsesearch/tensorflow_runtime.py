@@ -62,9 +62,16 @@ def versions() -> dict[str, str]:
     return found
 
 
+def last_line(error: Exception) -> str:
+    """The line of an error that says what happened: TensorFlow puts the trace of the graph before it."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.startswith(("[[", "Stack trace", "Additional GRAPPLER"))]
+    return said[-1] if said else type(error).__name__
+
+
 @contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Hold back what native code writes to file descriptor 2; it is shown if the block raises."""
+def quiet_stderr(*, replay: bool = True) -> Iterator[None]:
+    """Hold back what native code writes to file descriptor 2; ``replay`` shows it if the block raises."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as held:
@@ -73,7 +80,8 @@ def quiet_stderr() -> Iterator[None]:
             yield
         except BaseException:
             held.seek(0)
-            os.write(kept, held.read())
+            if replay:
+                os.write(kept, held.read())
             raise
         finally:
             sys.stderr.flush()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Mapping
 
@@ -46,7 +45,7 @@ class PlainView:
     def event(self, event: Event) -> None:
         """See `sparsesearch.api.Observer.event`."""
         if isinstance(event, Trial) and event.status is not TrialStatus.RUNNING:
-            self._record = with_trial(self._record, event)
+            self._record = self._record.with_trial(event)
             self.notice(
                 f"{time.monotonic() - self._started:6.0f} s  {self._record.finished}/{self._total}  "
                 f"{trial_line(self._record, event)}"
@@ -83,7 +82,7 @@ class LiveView(PlainView):
             self._running[event.number] = (event, None)
         else:
             self._running.pop(event.number, None)
-            self._record = with_trial(self._record, event)
+            self._record = self._record.with_trial(event)
             self._progress.update(self._task, completed=self._record.finished)
             if event.status is TrialStatus.FAILED:
                 self.notice(trial_line(self._record, event))
@@ -97,7 +96,7 @@ class LiveView(PlainView):
     def _render(self) -> RenderableType:
         lines = [
             Text(running_line(trial, event, self._epochs), no_wrap=True, overflow="ellipsis")
-            for trial, event in self._running.values()
+            for trial, event in list(self._running.values())
         ]
         parts: list[RenderableType] = [self._progress, *lines]
         if self._record.front:
@@ -174,13 +173,6 @@ def running_line(trial: Trial, event: EpochEnd | None, epochs: int) -> str:
     return f"{head}  epoch {event.epoch}/{epochs}  {validation or loss}  sparsity {event.metrics['sparsity']:.3f}"
 
 
-def with_trial(record: StudyRecord, trial: Trial) -> StudyRecord:
-    """``record`` after ``trial``, or the dense baseline, has ended."""
-    if trial.number == BASELINE:
-        return dataclasses.replace(record, baseline=trial.measurement)
-    return dataclasses.replace(record, trials=(*record.trials, trial))
-
-
 def print_table(console: Console, table: tables.Table, *, title: str = "") -> None:
     """Print a table at the console's width."""
     console.print(draw(table, console.width, title=title))
@@ -188,7 +180,7 @@ def print_table(console: Console, table: tables.Table, *, title: str = "") -> No
 
 def print_trial(console: Console, record: StudyRecord, trial: Trial) -> None:
     """Print one trial: its schedule, metrics, zeros per kernel, and curves."""
-    console.print(f"{record.name}, {trial_line(record, trial)}", highlight=False, soft_wrap=True)
+    console.print(f"{record.name}, {trial_line(record, trial)}", highlight=False, markup=False, soft_wrap=True)
     parameters = ", ".join(f"{name} {_short(value)}" for name, value in trial.candidate_parameters.items())
     console.print(f"asked:   {parameters}", highlight=False)
     if trial.schedule:

@@ -38,11 +38,14 @@ def storage_url(tmp_path: Path) -> str:
 def searched(storage_url: str) -> Callable[..., StudyRecord]:
     """A function that searches the analytic problem and gives its record."""
 
-    def run(trials: int = 12, problem: AnalyticProblem | None = None, **changes: object) -> StudyRecord:
+    def run(
+        trials: int = 12, problem: AnalyticProblem | None = None, *, fresh: bool = False, **changes: object
+    ) -> StudyRecord:
         study = analytic_study(**changes)
         executor = InlineExecutor(problem or AnalyticProblem())
         inspection = executor.inspect()
-        sampler = OptunaSampler(study, inspection, storage=OptunaStorage(storage_url, create=True), sampler="random")
+        storage = OptunaStorage(storage_url, create=True)
+        sampler = OptunaSampler(study, inspection, storage=storage, sampler="random", fresh=fresh)
         list(
             search(
                 study, inspection=inspection, sampler=sampler, executor=executor, tracker=NullTracker(), trials=trials

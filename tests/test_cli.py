@@ -142,6 +142,25 @@ def test_failed_trials_are_listed_with_their_reason(searched: Searched, run: Run
     assert run("report --study analytic").err.startswith("error: study 'analytic' has no complete trial to report")
 
 
+def test_fresh_searches_are_shown_by_their_names(searched: Searched, run: Run) -> None:
+    searched(trials=2)
+    searched(trials=3, fresh=True)
+    shown = run("trials --study analytic --json")
+    assert json.loads(shown.out)["study"] == "analytic-2"
+    assert shown.err == "this is analytic-2, the latest search; --study analytic-1 is the first\n"
+    assert json.loads(run("trials --study analytic-1 --json").out)["finished"] == 2
+
+
+def test_a_file_may_give_its_study_another_name(searched: Searched, run: Run) -> None:
+    searched(trials=1)
+    Path("studies").mkdir()
+    Path("studies/mine.py").write_text(
+        "from sparsesearch.problems import analytic_study\nprint('hello')\nstudy = analytic_study()"
+    )
+    assert json.loads(run("front --study mine --json").out)["study"] == "analytic"
+    assert json.loads(run("front --study studies/mine.py --json").out)["study"] == "analytic"
+
+
 def test_a_trial_that_does_not_exist_is_refused(searched: Searched, run: Run) -> None:
     searched(trials=2)
     assert (
@@ -192,5 +211,4 @@ def test_reading_commands_load_no_tensorflow(searched: Searched) -> None:
 
 def test_a_continuing_command_has_a_larger_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["sparsesearch", "optimize", "--study", "my study.py", "--trials", "8", "--fresh"])
-    assert cli._continue_command(unfinished=False, total=8) == "sparsesearch optimize --study 'my study.py' --trials 16"
-    assert cli._continue_command(unfinished=True, total=8) == "sparsesearch optimize --study 'my study.py' --trials 8"
+    assert cli._command_for_more(16) == "sparsesearch optimize --study 'my study.py' --trials 16"

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from sparsesearch.dask_executor import DaskExecutor, count_workers
-from sparsesearch.errors import EvaluationError, StudyError
+from sparsesearch.errors import DataError, EvaluationError, StudyError, WorkerError
 from sparsesearch.executor import Outcome
 from sparsesearch.inspection import Inspection
 from sparsesearch.problems import AnalyticProblem
@@ -49,6 +49,56 @@ def test_a_trial_whose_worker_is_killed_again_and_again_fails_by_name() -> None:
         assert "its worker process was killed" in str(event.result)
     finally:
         executor.close()
+
+
+class Unseeded(AnalyticProblem):
+    """Has other data in every process."""
+
+    def inspect(self) -> Inspection:
+        return dataclasses.replace(super().inspect(), data_fingerprint=f"{os.getpid()}")
+
+
+def test_workers_that_load_other_data_end_the_search() -> None:
+    executor = DaskExecutor(Unseeded(), workers=2)
+    try:
+        executor.inspect()
+        with pytest.raises(DataError, match="the workers do not agree on the study"):
+            for _ in range(50):
+                executor.next_event(timeout=0.2)
+    finally:
+        executor.close()
+
+
+class Killed(AnalyticProblem):
+    """Takes its process along, as a memory limit does."""
+
+    def inspect(self) -> Inspection:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+def test_workers_killed_while_they_prepare_are_said() -> None:
+    executor = DaskExecutor(Killed(), workers=1)
+    try:
+        with pytest.raises(WorkerError, match="killed while they loaded .*--workers 1"):
+            executor.inspect()
+    finally:
+        executor.close()
+
+
+class Prints(AnalyticProblem):
+    def inspect(self) -> Inspection:
+        print("loading", flush=True)
+        return super().inspect()
+
+
+def test_what_workers_print_is_no_result(capfd: pytest.CaptureFixture[str]) -> None:
+    executor = DaskExecutor(Prints(), workers=1)
+    executor.inspect()
+    executor.close()
+    printed = capfd.readouterr()
+    assert "loading" not in printed.out
+    assert "loading" in printed.err
 
 
 def test_ctrl_c_does_not_reach_the_workers() -> None:

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from sparsesearch import Data, Study, Training, minimize
-from sparsesearch.errors import DataError, EvaluationError
+from sparsesearch.errors import DataError, EvaluationError, ModelError
 from sparsesearch.executor import Assignment, EpochEnd
+from sparsesearch.keras_network import tf, tf_keras
 from sparsesearch.keras_training import Trainer, check_targets
 from sparsesearch.model_files import check_outputs, run_tflite, zipped
 from sparsesearch.schedule import ConstantSparsity
+from sparsesearch.tensorflow_runtime import last_line
 from sparsesearch.trial import Evaluation, KernelZeros
 from tests.keras_studies import regression_data, small_digits, tiny_study
 
@@ -147,6 +149,44 @@ def test_regression_and_recurrent_networks_are_trained_and_measured(build: Any, 
     assert {"loss", "mae", "test_loss", "test_mae", "zipped_tflite_bytes"} <= set(measurement.metrics)
 
 
+def test_metrics_keep_the_name_the_study_gives_them() -> None:
+    study = regression_study(mlp, regression_data)
+    study = replace(study, training=replace(study.training, metrics=("mae", "RootMeanSquaredError")))
+    schedule = ConstantSparsity(final_sparsity=0.5, begin_step=2, end_step=4, frequency=1)
+    metrics = (
+        Trainer(study).evaluate(Assignment(number=0, schedule=schedule, seed=0), lambda _: None).measurement.metrics
+    )
+    assert metrics["RootMeanSquaredError"] == pytest.approx(metrics["loss"] ** 0.5, rel=1e-4)
+
+
+def test_a_model_of_any_input_length_is_written_for_the_length_of_the_data() -> None:
+    def any_length() -> Any:
+        from tf_keras import Sequential, layers
+
+        return Sequential(
+            [layers.Input((None, 1)), layers.Conv1D(4, 2), layers.GlobalAveragePooling1D(), layers.Dense(1)]
+        )
+
+    assert Trainer(regression_study(any_length, windows)).inspection().prunable_weights == 12
+
+
+def test_a_model_that_tflite_cannot_hold_is_refused_at_the_inspection() -> None:
+    def complex_numbers() -> Any:
+        layers = tf_keras.layers
+        fft = layers.Lambda(
+            lambda x: tf.math.real(tf.signal.fft3d(tf.cast(x, tf.complex64)[..., None, None]))[..., 0, 0]
+        )
+        return tf_keras.Sequential([layers.Input((1,)), layers.Dense(4), fft, layers.Dense(1)])
+
+    with pytest.raises(ModelError, match="cannot be converted to TFLite"):
+        Trainer(regression_study(complex_numbers, regression_data)).inspection()
+
+
+def test_tensorflows_reason_is_its_last_line() -> None:
+    error = ValueError("Graph execution error:\n\nDetected at node x\nlogits are wrong: [2,3]\n\t [[{{node x}}]]\n")
+    assert last_line(error) == "logits are wrong: [2,3]"
+
+
 def with_data(**changes: Any) -> Any:
     return lambda: replace(small_digits(), **changes)
 
@@ -162,6 +202,8 @@ X, Y = small_digits().train
         (with_data(validation=(X, Y - 1)), r"validation labels .* got -1..8"),
         (with_data(test=(X, Y.astype(float))), "test labels must be whole numbers, got float64"),
         (with_data(train=(X * np.nan, Y)), "train holds values that are not finite"),
+        (with_data(train=(X, np.eye(10, dtype=int)[Y]), validation=(X, np.eye(10, dtype=int)[Y]), test=(X, np.eye(10, dtype=int)[Y])), r"train targets have shape \(10,\), the model gives \(10,\) and the loss is"),
+        (lambda: replace(small_digits(), train=(X, Y.astype(str))), "train must hold NumPy arrays of numbers, got ndarray <U"),
         (lambda: (X, Y), "must give sparsesearch.Data, got tuple"),
         (lambda: 1 / 0, "load_data of study 'tiny' raised ZeroDivisionError"),
     ],

@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from sparsesearch import maximize
+from sparsesearch import maximize, minimize
 from sparsesearch.plotly_figures import front_figure, hypervolume_figure, importance_figure
 from sparsesearch.problems import AnalyticProblem
 from sparsesearch.record import StudyRecord
 from sparsesearch.report_page import report_page
+from sparsesearch.tables import front_table
 
 Searched = Callable[..., StudyRecord]
 
@@ -59,6 +60,23 @@ def test_what_users_named_is_escaped(searched: Searched) -> None:
     page = report_page(record, {})
     assert "<script>alert(1)" not in page
     assert "a &lt; b &amp; c" in page
+
+
+def test_the_page_reads_right_whichever_way_is_better(searched: Searched) -> None:
+    size_first = searched(trials=10, objectives=(minimize("zipped_tflite_bytes"), minimize("loss")))
+    page = report_page(size_first, {})
+    smallest = min(size_first.complete, key=lambda trial: trial.metrics["zipped_tflite_bytes"])
+    assert "down and to the left are better" in page
+    card = page.partition("smallest on the front")[2].partition("</div>")[0]
+    assert f"trial {smallest.number}:" in card
+    assert "best loss on the front" in page
+
+
+def test_every_objective_has_its_column(searched: Searched) -> None:
+    record = searched(trials=4, objectives=(maximize("accuracy"), maximize("sparsity"), minimize("train_seconds")))
+    titles = [column.title for column in front_table(record).columns]
+    assert {"accuracy", "test accuracy", "sparsity", "train seconds"} <= set(titles)
+    assert len(titles) == len(set(titles))
 
 
 def test_a_study_without_a_complete_trial_says_so(searched: Searched) -> None:

@@ -73,6 +73,8 @@ def test_helpers_beside_a_study_file_can_be_imported() -> None:
         (MINE.replace('maximize("accuracy")', 'maximize("acuracy")'), r"'acuracy' is not measured by study 'mine' .did you mean accuracy\?"),
         (MINE.replace('maximize("accuracy")', 'maximize("test_accuracy")'), "test metrics must not steer"),
         (MINE.replace('name="mine"', 'name="../mine"'), "got '../mine'"),
+        (MINE.replace('name="mine"', 'name=".."'), "a letter or digit first, got '..'"),
+        (MINE.replace('loss="mse"', "loss=None"), "loss must be a name that Keras knows, got None"),
         (MINE.replace("epochs=1", "epochs=0"), "epochs must be a whole number, at least 1, got 0"),
         (MINE.replace('metrics=("accuracy",)', 'metrics="accuracy"'), "metrics must be a tuple"),
     ],
@@ -121,7 +123,8 @@ def test_a_range_of_frequencies_is_of_whole_numbers() -> None:
         ("frequency", "1.5", "whole optimizer steps"),
         ("schedule", "linear", "must be one of constant, polynomial"),
         ("dataset", "mnits", r"no data set 'mnits' \(did you mean mnist\?\)"),
-        ("seed", "-1", "seed must be 0 or more"),
+        ("seed", "-1", "seed must be a whole number from 0 to 4294967295, got -1"),
+        ("seed", "5000000000", "got 5000000000"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(name: str, value: str, message: str) -> None:
