@@ -10,13 +10,13 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sparsesearch import api
 from sparsesearch.api import DEFAULT_STORAGE, REPORTS
-from sparsesearch.errors import SparsesearchError, StorageError, StudyError
+from sparsesearch.errors import StorageError, StudyError
 from sparsesearch.trial import TrialStatus
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from sparsesearch.record import StudyRecord
     from sparsesearch.study import Study
 
-ENV_FILE = "mlflow.env"
-# Typer does not export the base of its errors of usage.
-UsageError: type[Any] = typer.BadParameter.__bases__[0]
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -237,28 +234,6 @@ def _root(
         typer.echo(context.get_help())
 
 
-def main() -> NoReturn:
-    """Run the command line: known errors are one line and exit code 1, a bug keeps its traceback."""
-    _load_environment()
-    try:
-        code = app(standalone_mode=False)
-    except SparsesearchError as error:
-        code = _say(f"error: {error}", 1)
-    except UsageError as error:
-        code = _say(f"error: {' '.join(error.format_message().split())} (sparsesearch {_command()}--help says more)", 2)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _say(text: str, code: int) -> int:
-    typer.echo(text, err=True)
-    return code
-
-
-def _command() -> str:
-    names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
-    return f"{sys.argv[1]} " if sys.argv[1:] and sys.argv[1] in names else ""
-
-
 def parse_duration(text: str) -> float:
     """Seconds of ``1h30m``, ``45m``, ``90s`` or plain seconds.
 
@@ -284,13 +259,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _load_environment() -> None:
-    if Path(ENV_FILE).is_file():
-        from dotenv import load_dotenv
-
-        load_dotenv(ENV_FILE, override=False)
 
 
 def _load(study: str, settings: list[str]) -> Study:

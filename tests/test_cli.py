@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from sparsesearch import cli
+from sparsesearch.__main__ import main
 from sparsesearch.record import StudyRecord
 
 Searched = Callable[..., StudyRecord]
@@ -33,7 +34,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.setattr(sys, "argv", ["sparsesearch", *shlex.split(line)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as left:
-            cli.main()
+            main()
         printed = capsys.readouterr()
         return Result(int(left.value.code or 0), printed.out, printed.err)
 
@@ -201,7 +202,7 @@ def test_reading_commands_load_no_tensorflow(searched: Searched) -> None:
     searched(trials=3)
     line = [
         "import sys; sys.argv = ['sparsesearch', 'front', '--study', 'analytic']",
-        "from sparsesearch.cli import main",
+        "from sparsesearch.__main__ import main",
         "try: main()",
         "except SystemExit: print([name for name in ('tensorflow', 'mlflow', 'distributed', 'plotly') if name in sys.modules])",
     ]

@@ -46,7 +46,7 @@ LIBRARIES = {
     "tf_keras": {"tensorflow_runtime", "datasets"},
     "ai_edge_litert": {"model_files"},
     "rich": {"terminal", "cli"},
-    "typer": {"cli"},
+    "typer": {"cli", "__main__"},
     "pandas": {"record"},
     "sklearn": {"datasets"},
     "scipy": {"datasets"},

@@ -59,7 +59,7 @@ def tiny(in_empty_folder: Path) -> Path:
 @pytest.fixture
 def run(in_empty_folder: Path) -> Command:
     def call(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(command(*words), capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command(*words), capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
