@@ -91,20 +91,23 @@ class StudyRecord:
         return self.baseline.metrics[SHIPPED_BYTES] / trial.metrics[SHIPPED_BYTES]
 
     def row(self, trial: Trial) -> dict[str, Any]:
-        """One trial as flat values: parameters, steps, metrics, and how it compares with the baseline.
+        """One trial as flat values: objectives, comparison with the baseline, parameters, steps, other metrics.
 
         ``times_smaller`` is a factor; ``<metric>_change`` is the trial's value less the baseline's for
         every objective that is no size.
         """
-        row: dict[str, Any] = {"trial": trial.number, "status": trial.status.value, **trial.candidate_parameters}
+        row: dict[str, Any] = {"trial": trial.number, "status": trial.status.value}
+        for goal in self.objectives:
+            if goal.metric in trial.metrics:
+                row[goal.metric] = trial.metrics[goal.metric]
+                if self.baseline and not goal.metric.endswith("_bytes"):
+                    row[f"{goal.metric}_change"] = trial.metrics[goal.metric] - self.baseline.metrics[goal.metric]
+        row["times_smaller"] = self.times_smaller(trial)
+        row |= trial.candidate_parameters
         if trial.schedule:
             row |= {name: getattr(trial.schedule, name) for name in ("begin_step", "end_step")}
             row["update_frequency"] = trial.schedule.frequency
-        row |= trial.metrics
-        row["times_smaller"] = self.times_smaller(trial)
-        for goal in self.objectives:
-            if self.baseline and goal.metric in trial.metrics and not goal.metric.endswith("_bytes"):
-                row[f"{goal.metric}_change"] = trial.metrics[goal.metric] - self.baseline.metrics[goal.metric]
+        row |= {name: value for name, value in trial.metrics.items() if name not in row}
         if trial.reason:
             row["reason"] = trial.reason
         if trial.same_as is not None:
