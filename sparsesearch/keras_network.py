@@ -103,6 +103,9 @@ class Network:
         # steps_per_execution is set by compile(); one call per epoch keeps Python out of the steps.
         self.pruned = tf_keras.models.clone_model(source, clone_function=self._wrapper(names))
         self.stripped = pruning.strip_pruning(self.pruned)
+        # Files are written from a third view of the same weights that is never compiled: saving a compiled
+        # model before its first evaluation makes Keras take "accuracy" for the categorical one.
+        self.shipped = pruning.strip_pruning(self.pruned)
         self._wrappers = [layer for layer in _leaf_layers(self.pruned) if hasattr(layer, "pruning_vars")]
         self._generators = _generators(self.pruned)
 

@@ -107,7 +107,7 @@ class Trainer:
         )
 
     def _write_files(self) -> dict[str, bytes]:
-        return model_files.write_files(self._network.stripped, input_shape=self._data.train[0].shape[1:])
+        return model_files.write_files(self._network.shipped, input_shape=self._data.train[0].shape[1:])
 
     def _measure(
         self, kernels: tuple[KernelZeros, ...], history: tuple[Mapping[str, float], ...], seconds: float

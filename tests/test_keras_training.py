@@ -26,6 +26,7 @@ SCHEDULE = ConstantSparsity(final_sparsity=0.8, begin_step=11, end_step=44, freq
 @pytest.fixture(scope="module")
 def trained() -> tuple[Trainer, Evaluation, list[EpochEnd]]:
     trainer, events = Trainer(tiny_study()), []  # type: ignore[var-annotated]
+    trainer.inspection()  # as every worker does first
     evaluation = trainer.evaluate(Assignment(number=7, schedule=SCHEDULE, seed=0), events.append)
     return trainer, evaluation, events
 
