@@ -17,6 +17,7 @@ from sparsesearch.trial import Trial
 
 # Okabe & Ito 2008: told apart by colour-blind readers; symbols differ as well.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
+FEW_TRIALS = 12
 INK = "#737373"  # readable on white and on the dark page
 
 Importances = Mapping[str, Mapping[str, float]]
@@ -70,7 +71,8 @@ def hypervolume_figure(record: StudyRecord) -> go.Figure:
             hovertemplate="after %{x} trials: %{y:.3f}<extra></extra>",
         )
     )
-    figure.update_xaxes(title="complete trials")
+    # Few trials would get ticks between them.
+    figure.update_xaxes(title="complete trials", dtick=1 if len(volumes) <= FEW_TRIALS else None)
     figure.update_yaxes(title="hypervolume, share of the box", rangemode="tozero")
     return _styled(figure, height=320)
 
