@@ -119,7 +119,10 @@ def optimize(
     if reports is not None:
         make_folder(reports)
     opened = OptunaStorage(storage, create=True)
-    opened.check(study, fresh=fresh)
+    name = opened.check(study, fresh=fresh)
+    if name in opened.names() and (known := opened.read(name)).finished >= total:
+        watcher.notice(f"{name} has {known.finished} finished trials already")
+        return known
     with contextlib.ExitStack() as stack:
         stopping = stop or stack.enter_context(stop_on_signals())
         watcher.notice(f"study {study.name}: {study.description}" if study.description else f"study {study.name}")

@@ -98,8 +98,9 @@ def optimize(
         print_json(record.to_json(record.front))
     else:
         _print_front(console, record)
-        if record.complete:
-            _note(console, f"\nreport:    {reports / record.name}.html")
+        path = reports / f"{record.name}.html"
+        if path.is_file():
+            _note(console, f"\nreport:    {path}")
         if not no_tracking:
             _note(console, "MLflow UI: sparsesearch ui")
     if unfinished:

@@ -8,6 +8,7 @@ import logging
 import os
 import queue
 import signal
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -21,10 +22,12 @@ from distributed.scheduler import KilledWorker
 from sparsesearch.errors import DataError, EvaluationError, StudyError, WorkerError
 from sparsesearch.executor import Assignment, EpochEnd, Evaluator, Outcome
 from sparsesearch.inspection import Inspection
+from sparsesearch.process import memory_bytes
 from sparsesearch.trial import Evaluation
 
 EPOCHS_TOPIC = "sparsesearch-epochs"
 PLUGIN = "sparsesearch"
+WORKER_BYTES = 10**9  # memory of a worker that has imported TensorFlow and trains something small
 # Dask pauses a worker over a memory limit and waits for ever; end it instead, then its trial fails by name.
 SETTINGS = {
     "distributed.worker.memory.target": False,
@@ -62,6 +65,9 @@ class DaskExecutor:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         with contextlib.ExitStack() as stack:
             stack.enter_context(dask.config.set(SETTINGS))
+            # TensorFlow leaves files behind in the temporary folder of a process that is killed.
+            folder = tempfile.TemporaryDirectory(prefix="sparsesearch-", ignore_cleanup_errors=True)
+            scratch = stack.enter_context(folder)
             self._cluster = stack.enter_context(
                 LocalCluster(
                     n_workers=self._slots,
@@ -69,7 +75,8 @@ class DaskExecutor:
                     processes=True,
                     host="127.0.0.1",
                     dashboard_address=None,
-                    env=dict(environment or {}),
+                    env={**(environment or {}), "TMPDIR": scratch},
+                    local_directory=scratch,
                     silence_logs=logging.CRITICAL,
                 )
             )
@@ -95,8 +102,8 @@ class DaskExecutor:
             found: Inspection = first.result()
         except KilledWorker as error:
             raise WorkerError(
-                "the worker processes were killed while they loaded the model and the data",
-                hint=f"{self._slots} workers share this machine's memory; try fewer, for example --workers 1",
+                "the worker processes died while they loaded the model and the data",
+                hint="mostly because memory ran out: try a smaller model or batch, or fewer --workers",
             ) from error
         ready = next(iter(self._client.who_has([first]).values()), ())
         # Trials queue behind these.
@@ -192,12 +199,18 @@ def count_workers(asked: int | None) -> int:
     """Number of worker processes: as asked for, else one per core that this process, or its container, may use.
 
     Raises:
-        StudyError: ``asked`` is below 1.
+        StudyError: ``asked`` is below 1, or more than the memory of this machine can hold.
     """
+    most = max(memory_bytes() // WORKER_BYTES, 1)
     if asked is None:
-        return max(int(CPU_COUNT), 1)
+        return min(max(int(CPU_COUNT), 1), most)
     if asked < 1:
         raise StudyError(f"workers must be at least 1, got {asked}")
+    if asked > most:
+        raise StudyError(
+            f"{asked} workers need more memory than this machine has: each takes {WORKER_BYTES / 1e9:.0f} GB at least",
+            hint=f"at most {most}; more workers than cores are no faster",
+        )
     return asked
 
 

@@ -57,7 +57,9 @@ class Data:
                         hint="texts become numbers, for example with numpy.unique(y, return_inverse=True)",
                     )
             x, y = split
-            if len(x) != len(y) or len(x) == 0:
+            if len(x) == 0:
+                raise DataError(f"{name} is empty", hint="each of train, validation and test needs examples")
+            if len(x) != len(y):
                 raise DataError(f"{name} must hold as many inputs as targets, got {len(x)} and {len(y)}")
             if x.shape[1:] != self.train[0].shape[1:] or y.shape[1:] != self.train[1].shape[1:]:
                 raise DataError(

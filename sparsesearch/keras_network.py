@@ -250,7 +250,7 @@ def _build(study: Study) -> Any:
         model = study.build_model()
     except SparsesearchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(f"build_model of study {study.name!r} raised {type(error).__name__}: {error}") from error
     origin = type(model).__module__.partition(".")[0]
     if origin == "keras":

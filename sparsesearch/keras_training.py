@@ -163,7 +163,7 @@ def _load(study: Study) -> Data:
         data: object = study.load_data()
     except SparsesearchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DataError(f"load_data of study {study.name!r} raised {type(error).__name__}: {error}") from error
     if not isinstance(data, Data):
         raise DataError(
@@ -185,15 +185,21 @@ def _check_fit(study: Study, data: Data, model: Any) -> None:
     labels = "sparse" in study.training.loss.lower()
     expected = gives[:-1] if labels else gives
     for name, (x, y) in data.splits.items():
-        if not np.isfinite(x).all() or not np.isfinite(y).all():
-            raise DataError(f"{name} holds values that are not finite numbers")
+        for role, values in (("inputs", x), ("targets", y)):
+            strange = int(values.size - np.isfinite(values).sum())
+            if strange:
+                raise DataError(
+                    f"{strange} of the {values.size} values of the {name} {role} are not finite numbers",
+                    hint="leave out or fill in what is missing",
+                )
         shape = y.shape[1:]
         # Keras adds or drops a last axis of length 1.
         alternative = shape[:-1] if labels and shape[-1:] == (1,) else (*shape, 1)
         if not _fits(shape, expected) and not _fits(alternative, expected):
             raise DataError(
                 f"the data do not fit the model of study {study.name!r}: {name} targets have shape {shape}, "
-                f"the model gives {gives} and the loss is {study.training.loss!r}"
+                f"the model gives {gives} and the loss is {study.training.loss!r}",
+                hint="this loss takes one class number for each example: y.argmax(axis=-1)" if labels else "",
             )
         if labels and gives[-1] is not None:
             _check_labels(name, y, classes=gives[-1])

@@ -67,7 +67,7 @@ class MlflowTracker:
         self._owner = this_process()
         self._runs: dict[int, str] = {}
         self._uncompared: list[tuple[str, Trial]] = []
-        with tracking_errors(uri):
+        with tracking_errors(uri), _impatient():
             self._client = MlflowClient(tracking_uri=self._uri)
             # Says at once whether the store answers.
             self._client.search_experiments(max_results=1)
@@ -254,6 +254,21 @@ def tracking_errors(uri: str) -> Iterator[None]:
             _without_password(f"MLflow cannot use {uri}: {reason}", uri),
             hint="check MLFLOW_TRACKING_URI in mlflow.env, or search without it: --no-tracking",
         ) from error
+
+
+@contextlib.contextmanager
+def _impatient() -> Iterator[None]:
+    """MLflow asks a server for minutes before it gives up: right in the middle of a search, not at its start."""
+    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _without_password(text: str, uri: str) -> str:

@@ -195,7 +195,7 @@ class OptunaStorage:
                 f"{self.shown_url} forgets a search when it ends", hint="for example sqlite:///optuna.db"
             )
         if url.get_backend_name() == "sqlite" and not create and not Path(str(url.database)).is_file():
-            raise StorageError(f"there is no search yet in {self.shown_url}", hint="sparsesearch optimize --study cnn")
+            raise StorageError(f"there is no search yet in {self.shown_url}", hint="`sparsesearch optimize` makes one")
         engine = sqlalchemy.create_engine(url)
         try:
             tables = set(sqlalchemy.inspect(engine).get_table_names())

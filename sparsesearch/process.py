@@ -1,4 +1,4 @@
-"""Who owns a running trial: an identifier of this process, and whether its process still lives."""
+"""Processes and their machine: who owns a running trial, whether it still lives, how much memory there is."""
 
 from __future__ import annotations
 
@@ -29,3 +29,8 @@ def is_gone(owner: str) -> bool:
         return bool(abs(psutil.Process(int(pid)).create_time() - float(start)) > 1.5)
     except psutil.NoSuchProcess:
         return True
+
+
+def memory_bytes() -> int:
+    """Memory of this machine."""
+    return int(psutil.virtual_memory().total)

@@ -100,6 +100,11 @@ class Study:
         return fields
 
     def _check_objectives(self) -> None:
+        if not isinstance(self.objectives, tuple) or not all(isinstance(goal, Objective) for goal in self.objectives):
+            raise StudyError(
+                f"objectives must be a tuple of maximize(...) and minimize(...), got {self.objectives!r}",
+                hint='objectives=(maximize("accuracy"),)',
+            )
         if not self.objectives:
             raise StudyError("a study needs at least one objective", hint='objectives=(maximize("accuracy"),)')
         metrics = [objective.metric for objective in self.objectives]

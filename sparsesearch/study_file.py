@@ -155,7 +155,7 @@ def _load_module(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except StudyError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise StudyError(
             f"study file {path} raised {type(error).__name__}: {error}", hint=_line_in(path, error)
         ) from error
@@ -164,9 +164,9 @@ def _load_module(path: Path) -> ModuleType:
     return module
 
 
-def _line_in(path: Path, error: Exception) -> str:
+def _line_in(path: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError):
-        return f"line {error.lineno}"
+        return ""  # its text says the line
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     return f"line {lines[-1]}" if lines else ""
 

@@ -56,10 +56,11 @@ def _columns(record: StudyRecord, *, status: bool) -> tuple[Column, ...]:
         Column("steps", formatting.format_steps, numeric=False, detail=True),
     ]
     if status:
-        columns.append(Column("status", _status, numeric=False))
+        columns.append(Column("status", _status, numeric=False, detail=True))
     measured_on_data = formatting.quality_metrics(record)
-    for goal in record.objectives:
-        columns.append(_metric(goal.metric))
+    for position, goal in enumerate(record.objectives):
+        # Where there is no room for a status, the first number's place says why it is missing.
+        columns.append(_metric(goal.metric, status_if_missing=position == 0))
         if goal in measured_on_data:
             columns += [_change(record, goal.metric), _metric(f"test_{goal.metric}")]
     further = [
@@ -80,10 +81,13 @@ def _status(trial: Trial) -> str:
     return f"as {trial.same_as}" if trial.same_as is not None else trial.status.value
 
 
-def _metric(name: str, *, detail: bool = False) -> Column:
+def _metric(name: str, *, detail: bool = False, status_if_missing: bool = False) -> Column:
+    def missing(trial: Trial) -> str:
+        return trial.status.value if status_if_missing else "-"
+
     return Column(
         formatting.label(name),
-        lambda trial: formatting.format_metric(name, trial.metrics[name]) if name in trial.metrics else "-",
+        lambda trial: formatting.format_metric(name, trial.metrics[name]) if name in trial.metrics else missing(trial),
         detail=detail,
     )
 

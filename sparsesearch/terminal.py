@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Mapping
 
@@ -20,6 +21,7 @@ from sparsesearch.study import Study
 from sparsesearch.trial import BASELINE, Trial, TrialStatus
 
 WIDE = 120  # columns from which a table shows its details
+FILE_WIDTH = 200
 FRONT_ROWS = 8  # of the front while the search runs
 
 
@@ -174,8 +176,14 @@ def running_line(trial: Trial, event: EpochEnd | None, epochs: int) -> str:
 
 
 def print_table(console: Console, table: tables.Table, *, title: str = "") -> None:
-    """Print a table at the console's width."""
-    console.print(draw(table, console.width, title=title))
+    """Print a table at the console's width; in a file or a pipe with all details and no trailing blanks."""
+    if console.is_terminal:
+        console.print(draw(table, console.width, title=title))
+        return
+    wide = Console(width=FILE_WIDTH, file=io.StringIO())
+    wide.print(draw(table, FILE_WIDTH, title=title))
+    for line in wide.file.getvalue().splitlines():  # type: ignore[attr-defined]
+        console.file.write(f"{line.rstrip()}\n")
 
 
 def print_trial(console: Console, record: StudyRecord, trial: Trial) -> None:

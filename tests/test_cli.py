@@ -113,7 +113,7 @@ def test_front_trials_and_show_read_the_storage(searched: Searched, run: Run) ->
     assert f"{len(record.front)} of 8 complete trials" in out
     assert "no pruning" in out
     code, out, _ = run("trials --study analytic")
-    assert len(out.splitlines()) == 2 + 8 + 1
+    assert len(out.splitlines()) == 1 + 1 + 8
     best = record.front[0].number
     code, out, _ = run(f"show --study analytic --trial {best}")
     assert f"analytic, trial {best} " in out

@@ -80,7 +80,7 @@ class Killed(AnalyticProblem):
 def test_workers_killed_while_they_prepare_are_said() -> None:
     executor = DaskExecutor(Killed(), workers=1)
     try:
-        with pytest.raises(WorkerError, match="killed while they loaded .*--workers 1"):
+        with pytest.raises(WorkerError, match="died while they loaded .*fewer --workers"):
             executor.inspect()
     finally:
         executor.close()
@@ -137,6 +137,8 @@ def test_workers_are_counted() -> None:
     assert count_workers(None) >= 1
     with pytest.raises(StudyError, match="workers must be at least 1, got 0"):
         count_workers(0)
+    with pytest.raises(StudyError, match="10000 workers need more memory than this machine has"):
+        count_workers(10_000)
 
 
 class CountsInspections(AnalyticProblem):

@@ -83,7 +83,7 @@ X, Y = np.zeros((4, 2)), np.zeros(4)
     ("split", "message"),
     [
         ((X, Y[:3]), "as many inputs as targets, got 4 and 3"),
-        ((X[:0], Y[:0]), "got 0 and 0"),
+        ((X[:0], Y[:0]), "validation is empty"),
         ((X[:, :1], Y), r"x \(1,\) and y \(\) beside \(2,\) and \(\)"),
         (X, "must be a pair"),
     ],

@@ -115,7 +115,7 @@ def test_a_newer_schema_is_refused(searched: Searched, storage_url: str) -> None
 
 
 def test_reading_makes_no_database(tmp_path: Path, storage_url: str) -> None:
-    with pytest.raises(StorageError, match="there is no search yet"):
+    with pytest.raises(StorageError, match="there is no search yet in .*`sparsesearch optimize` makes one"):
         OptunaStorage(storage_url)
     assert not (tmp_path / "optuna.db").exists()
 
