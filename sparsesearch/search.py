@@ -54,7 +54,7 @@ def search(
     """Search ``study`` until it has ``trials`` finished trials, those of earlier searches included.
 
     Yields every trial twice, when it starts and when it ends, and the epochs between. The dense
-    baseline is evaluated first, unless the study has one. ``should_start`` is asked before each new
+    baseline is the first to start, unless the study has one. ``should_start`` is asked before each new
     trial, ``should_stop`` at least every POLL_SECONDS: once it is true, running trials are given up
     as STOPPED. The same happens when the generator is closed or an error ends it.
 
@@ -62,9 +62,9 @@ def search(
         StudyError: the dense baseline cannot be trained.
     """
     run = _Run(study, inspection, sampler, executor, tracker)
+    tracker.begin(run.record)
     interrupted, failed = False, True
     try:
-        tracker.begin(run.record)
         yield from run.start_baseline()
         while not (interrupted := should_stop()):
             while run.wants_more(trials) and should_start() and not should_stop():

@@ -66,7 +66,6 @@ def test_a_search_is_tracked_reported_continued_and_read(tiny: Path, run: Comman
     for trial in first.trials:
         assert trial.measurement is not None
         assert trial.metrics["accuracy"] == pytest.approx(trial.measurement.history[-1]["val_accuracy"])
-        assert trial.metrics["accuracy"] > 0.5
         assert all(kernel.missed <= 1 for kernel in trial.measurement.kernels)
 
     done = run(*OPTIMIZE, "--trials", "4")
