@@ -28,10 +28,6 @@ class Table:
     columns: tuple[Column, ...]
     trials: tuple[Trial, ...]
 
-    def cells(self) -> list[list[str]]:
-        """Texts by row and column."""
-        return [[column.text(trial) for column in self.columns] for trial in self.trials]
-
 
 def front_table(record: StudyRecord) -> Table:
     """The front, best quality first, below the dense baseline."""
