@@ -120,7 +120,8 @@ def optimize(
         make_folder(reports)
     opened = OptunaStorage(storage, create=True)
     name = opened.check(study, fresh=fresh)
-    if name in opened.names() and (known := opened.read(name)).finished >= total:
+    # With a trial left running there is something to do: close what a dead search left open.
+    if name in opened.names() and (known := opened.read(name)).finished >= total and not known.running:
         watcher.notice(f"{name} has {known.finished} finished trials already")
         return known
     with contextlib.ExitStack() as stack:

@@ -100,7 +100,6 @@ class Network:
             for layer in _leaf_layers(source)
             if layer.name not in names and layer.count_params()
         )
-        # steps_per_execution is set by compile(); one call per epoch keeps Python out of the steps.
         self.pruned = tf_keras.models.clone_model(source, clone_function=self._wrapper(names))
         self.stripped = pruning.strip_pruning(self.pruned)
         # Files are written from a third view of the same weights that is never compiled: saving a compiled

@@ -37,6 +37,7 @@ class Trainer:
         self._network = Network(study)
         _check_fit(study, self._data, self._network.stripped)
         self._steps_per_epoch = math.ceil(len(self._data.train[0]) / study.training.batch_size)
+        # One call per epoch keeps Python out of the steps.
         self._network.compile(steps_per_execution=self._steps_per_epoch)
         self._train = tuple(tf.constant(part) for part in self._data.train)
         self._measured = {

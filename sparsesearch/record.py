@@ -45,6 +45,11 @@ class StudyRecord:
         """Trials that count towards the total: complete or failed."""
         return sum(trial.status.counts for trial in self.trials)
 
+    @property
+    def running(self) -> list[Trial]:
+        """Trials that some search runs, or left running when it died."""
+        return [trial for trial in self.trials if trial.status is TrialStatus.RUNNING]
+
     @cached_property
     def front(self) -> list[Trial]:
         """Non-dominated trials, best first in the first objective; of trials trained as one, the first."""

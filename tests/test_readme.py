@@ -59,9 +59,11 @@ def test_the_readmes_study_file_is_a_study(tmp_path: Path) -> None:
 
 def test_ci_runs_the_readmes_test_command() -> None:
     script = (ROOT / ".ci" / "run").read_text()
-    pattern = re.search(r"s/\^(.*?)\$/", script)
-    assert pattern is not None
-    assert len(re.findall(r"^\$ python3 -m venv .*pytest$", README, re.MULTILINE)) == 1
+    extract = re.search(r"tests=\$\((sed .*)\)$", script, re.MULTILINE)
+    assert extract is not None
+    found = subprocess.run(["bash", "-c", extract[1]], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.fullmatch(r"python3 -m venv .* && \.venv/bin/pytest\n", found)
+    assert f"$ {found}" in README
 
 
 def test_every_dependency_is_bounded_pinned_and_imported_where_it_says() -> None:

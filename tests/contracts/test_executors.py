@@ -93,3 +93,5 @@ def test_closing_gives_up_what_runs(make: Make) -> None:
     executor.submit(assignment(0))
     executor.submit(assignment(1))
     executor.close()
+    while (event := executor.next_event(timeout=0.2)) is not None:
+        assert isinstance(event, EpochEnd) or isinstance(event.result, EvaluationError)

@@ -55,9 +55,7 @@ def test_a_search_is_tracked_reported_continued_and_read(tiny: Path, run: Comman
     done = run(*OPTIMIZE, "--trials", "3", "--json")
     assert json.loads(done.stdout)["finished"] == 3
     assert "1,077 train, 360 validation, 360 test" in done.stderr
-    assert "stays dense, 1.4% of all weights: batch_normalization (BatchNormalization, 1,152)" in done.stderr or (
-        "stays dense" in done.stderr and "BatchNormalization" in done.stderr
-    )
+    assert "stays dense" in done.stderr and "BatchNormalization" in done.stderr
     assert "0000 00:00" not in done.stderr, "TensorFlow's log lines are kept away"
     assert (tiny / "reports" / "tiny.html").is_file()
     assert statuses(tiny) == ["FINISHED"] * 5
