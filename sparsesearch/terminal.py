@@ -155,7 +155,8 @@ def trial_line(record: StudyRecord, trial: Trial) -> str:
         f"{formatting.label(goal.metric)} {formatting.format_metric(goal.metric, trial.metrics[goal.metric])}"
         for goal in record.objectives
     ]
-    smaller = "" if trial.number == BASELINE else f", {formatting.format_times(record.times_smaller(trial))} smaller"
+    factor = None if trial.number == BASELINE else record.times_smaller(trial)
+    smaller = "" if factor is None else f", {formatting.format_times(factor)} smaller"
     same = f" (same schedule as trial {trial.same_as})" if trial.same_as is not None else ""
     return f"{name}: {', '.join(values)}{smaller}{same}"
 
