@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import signal
 import threading
@@ -17,11 +18,12 @@ from sparsesearch.errors import OutputError, StudyError
 from sparsesearch.executor import Evaluator, Executor
 from sparsesearch.inspection import Inspection
 from sparsesearch.record import StudyRecord
-from sparsesearch.search import Event, search
+from sparsesearch.search import ATTEMPTS, Event, search
 from sparsesearch.study import Study
 from sparsesearch.tracking import NullTracker
 
 if TYPE_CHECKING:
+    from sparsesearch.comparison import Comparison
     from sparsesearch.mlflow_tracker import MlflowTracker
 
 DEFAULT_STORAGE = "sqlite:///optuna.db"
@@ -77,6 +79,7 @@ def optimize(
     tracking: str | None = None,
     fresh: bool = False,
     reports: Path | None = REPORTS,
+    tensorboard: Path | None = None,
     observer: Observer | None = None,
     evaluator: Evaluator | None = None,
     stop: threading.Event | None = None,
@@ -88,14 +91,16 @@ def optimize(
 
     Args:
         study: what to search, see `load_study`.
-        trials: finished trials in all, those of earlier searches included; default ``study.trials``.
+        trials: finished trials in all, those of earlier searches included; default ``study.trials``, or with
+            the sampler "attempts" as many as there are attempts.
         timeout: seconds after which no trial is started any more; running ones are finished.
-        sampler: "tpe", "nsga2" or "random".
+        sampler: "tpe", "nsga2" or "random", or "attempts" for the study's named candidates and no others.
         workers: processes that train, default one per core.
         storage: URL of Optuna's database.
         tracking: MLflow tracking URI, default ``MLFLOW_TRACKING_URI`` or a local database; "" tracks nowhere.
         fresh: start a new search beside earlier ones of this study.
         reports: folder for the report ``<study>.html``, None for no report.
+        tensorboard: folder for TensorBoard's logs of every trial, below a folder of the search's name.
         observer: is told how the search goes on.
         evaluator: what evaluates a candidate, default a pruned Keras fit.
         stop: an event that ends the search when it is set; default one that Ctrl-C and SIGTERM set.
@@ -103,9 +108,8 @@ def optimize(
     Raises:
         SparsesearchError: anything the user has to mend; nothing that was finished is lost.
     """
-    total = study.trials if trials is None else trials
-    if total < 1:
-        raise StudyError(f"trials must be at least 1, got {total}")
+    if trials is not None and trials < 1:
+        raise StudyError(f"trials must be at least 1, got {trials}")
     if timeout is not None and timeout <= 0:
         raise StudyError(f"timeout must be above 0 seconds, got {timeout:g}")
     deadline = None if timeout is None else time.monotonic() + timeout
@@ -114,14 +118,18 @@ def optimize(
     from sparsesearch.optuna_sampler import OptunaSampler, check_sampler
     from sparsesearch.optuna_storage import OptunaStorage
 
-    check_sampler(sampler)
+    check_sampler(sampler, study)
     slots = count_workers(workers)
     if reports is not None:
         make_folder(reports)
+    if tensorboard is not None:
+        _check_tensorboard()
+        make_folder(tensorboard)
     opened = OptunaStorage(storage, create=True)
     name = opened.check(study, fresh=fresh)
     # With a trial left running there is something to do: close what a dead search left open.
-    if name in opened.names() and (known := opened.read(name)).finished >= total and not known.running:
+    known = opened.read(name) if name in opened.names() else None
+    if known and known.finished >= target(study, known, sampler=sampler, trials=trials) and not known.running:
         watcher.notice(f"{name} has {known.finished} finished trials already")
         return known
     with contextlib.ExitStack() as stack:
@@ -130,14 +138,19 @@ def optimize(
         watcher.notice(
             f"starting {slots} worker process{'es' if slots > 1 else ''}; importing TensorFlow takes a while"
         )
-        executor = DaskExecutor(evaluator or _keras_evaluator(study), workers=slots, environment=_environment())
+        logs = None if tensorboard is None else (tensorboard / name).absolute()
+        executor = DaskExecutor(evaluator or _keras_evaluator(study, logs), workers=slots, environment=_environment())
         stack.callback(executor.close)
         stack.callback(watcher.end)
         inspecting = _inspect(executor)
         tracker = _open_tracker(tracking)
         inspection = _wait(inspecting, stopping)
         memory = OptunaSampler(study, inspection, storage=opened, sampler=sampler, fresh=fresh)
-        watcher.begin(study, inspection, memory.record(), total)
+        before = memory.record()
+        total = target(study, before, sampler=sampler, trials=trials)
+        if sampler == ATTEMPTS and trials is None:
+            total = before.finished + memory.queued  # what another sampler left stopped comes first
+        watcher.begin(study, inspection, before, total)
         events = search(
             study,
             inspection=inspection,
@@ -157,6 +170,55 @@ def optimize(
         if not isinstance(tracker, NullTracker):
             tracker.attach_report(path)
     return record
+
+
+def compare(
+    study: Study,
+    *,
+    over: str,
+    pairs: int = 10,
+    workers: int | None = None,
+    storage: str = DEFAULT_STORAGE,
+    tracking: str | None = None,
+    fresh: bool = False,
+    observer: Observer | None = None,
+    evaluator: Evaluator | None = None,
+    stop: threading.Event | None = None,
+) -> Comparison | None:
+    """Train ``study`` with each value of the parameter ``over``, and compare them in pairs of equal seed.
+
+    Every arm is trained ``pairs`` times. A comparison that was interrupted, or had fewer pairs, is continued;
+    one that Ctrl-C ends gives None. The other arguments are those of `optimize`.
+
+    Raises:
+        SparsesearchError: anything the user has to mend; nothing that was finished is lost.
+    """
+    from sparsesearch.comparison import compare, comparison_study
+
+    derived = comparison_study(study, over=over, pairs=pairs)
+    record = optimize(
+        derived,
+        sampler=ATTEMPTS,
+        workers=workers,
+        storage=storage,
+        tracking=tracking,
+        fresh=fresh,
+        reports=None,
+        observer=observer,
+        evaluator=evaluator,
+        stop=stop,
+    )
+    if stop and stop.is_set():
+        return None
+    return compare(record, derived, over=over)
+
+
+def target(study: Study, record: StudyRecord, *, sampler: str = "tpe", trials: int | None = None) -> int:
+    """Finished trials that a search aims at: those asked for, else the study's, or all of its attempts."""
+    if sampler != ATTEMPTS:
+        return study.trials if trials is None else trials
+    everything = record.finished + len(record.missing(study.attempts, seed=study.seed))
+    return everything if trials is None else min(trials, everything)
 
 
 def read_study(name: str, *, storage: str = DEFAULT_STORAGE) -> StudyRecord:
@@ -231,10 +293,15 @@ def stop_on_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _keras_evaluator(study: Study) -> Evaluator:
+def _keras_evaluator(study: Study, tensorboard: Path | None) -> Evaluator:
     from sparsesearch.keras_evaluator import KerasEvaluator
 
-    return KerasEvaluator(study)
+    return KerasEvaluator(study, tensorboard=tensorboard)
+
+
+def _check_tensorboard() -> None:
+    if importlib.util.find_spec("tensorboard") is None:
+        raise StudyError("TensorBoard is not installed, so it gets no logs", hint="pip install tensorboard")
 
 
 def _environment() -> dict[str, str]:

@@ -9,6 +9,8 @@ import os
 import re
 import shlex
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +19,7 @@ import typer
 from sparsesearch import api
 from sparsesearch.api import DEFAULT_STORAGE, REPORTS
 from sparsesearch.errors import StorageError, StudyError
+from sparsesearch.search import ATTEMPTS
 from sparsesearch.trial import TrialStatus
 
 if TYPE_CHECKING:
@@ -39,6 +42,17 @@ StudyOption = Annotated[
 ]
 StorageOption = Annotated[str, typer.Option(help="URL of Optuna's database.", envvar="SPARSESEARCH_STORAGE")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Override a setting: epochs=6, dataset=mnist, final_sparsity=0.5..0.9, frequency=1,10.",
+    ),
+]
+WorkersOption = Annotated[int | None, typer.Option(help="Processes that train. [default: one per core]")]
+NoTrackingOption = Annotated[bool, typer.Option("--no-tracking", help="Do not record in MLflow.")]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Start a new search beside earlier ones of this study.")]
 ReportsOption = Annotated[Path, typer.Option("--reports", help="Folder for the report.")]
 
 
@@ -51,22 +65,19 @@ def optimize(
     timeout: Annotated[
         str | None, typer.Option(help="Start no trial after this time, for example 30m; running ones are finished.")
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Override a setting: epochs=6, dataset=mnist, final_sparsity=0.5..0.9, frequency=1,10.",
-        ),
-    ] = None,
-    sampler: Annotated[str, typer.Option(help="tpe, nsga2 or random.")] = "tpe",
-    workers: Annotated[int | None, typer.Option(help="Processes that train. [default: one per core]")] = None,
+    settings: SettingsOption = None,
+    sampler: Annotated[
+        str, typer.Option(help="tpe, nsga2, random, or attempts: the study's named candidates, each once.")
+    ] = "tpe",
+    workers: WorkersOption = None,
     storage: StorageOption = DEFAULT_STORAGE,
-    no_tracking: Annotated[bool, typer.Option("--no-tracking", help="Do not record in MLflow.")] = False,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Start a new search beside earlier ones of this study.")
-    ] = False,
+    no_tracking: NoTrackingOption = False,
+    fresh: FreshOption = False,
     reports: ReportsOption = REPORTS,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for TensorBoard's logs: sparsity and threshold per kernel and epoch."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Search a study, or continue its search, up to a number of finished trials."""
@@ -74,25 +85,22 @@ def optimize(
 
     console, notices = _consoles()
     loaded = _load(study, settings or [])
-    total = loaded.trials if trials is None else trials
-    with api.stop_on_signals() as stop:
-        try:
-            record = api.optimize(
-                loaded,
-                trials=total,
-                timeout=None if timeout is None else parse_duration(timeout),
-                sampler=sampler,
-                workers=workers,
-                storage=storage,
-                tracking="" if no_tracking else None,
-                fresh=fresh,
-                reports=reports,
-                observer=view_for(notices),
-                stop=stop,
-            )
-        except KeyboardInterrupt:
-            _note(notices, f"interrupted; to start again: {_this_command()}")
-            raise typer.Exit(INTERRUPTED) from None
+    with _stopping(notices) as stop:
+        record = api.optimize(
+            loaded,
+            trials=trials,
+            timeout=None if timeout is None else parse_duration(timeout),
+            sampler=sampler,
+            workers=workers,
+            storage=storage,
+            tracking="" if no_tracking else None,
+            fresh=fresh,
+            reports=reports,
+            tensorboard=tensorboard,
+            observer=view_for(notices),
+            stop=stop,
+        )
+    total = api.target(loaded, record, sampler=sampler, trials=trials)
     unfinished = record.finished < total
     if as_json:
         print_json(record.to_json(record.front))
@@ -104,8 +112,7 @@ def optimize(
         if not no_tracking:
             _note(console, "MLflow UI: sparsesearch ui")
     if unfinished:
-        again = shlex.join(word for word in shlex.split(_this_command()) if word != "--fresh")
-        _note(notices, f"{record.finished} of {total} trials are finished; to continue: {again}")
+        _note(notices, f"{record.finished} of {total} trials are finished; to continue: {_continuing_command()}")
     elif not as_json:
         _note(console, f"go on:     {_command_for_more(2 * max(total, record.finished))}")
     if stop.is_set():
@@ -113,6 +120,47 @@ def optimize(
     if not record.complete and record.finished:
         reason = next(trial.reason for trial in record.trials if trial.status is TrialStatus.FAILED)
         raise StudyError(f"all {record.finished} trials failed; the first: {reason}")
+
+
+@app.command()
+def compare(
+    study: StudyOption,
+    over: Annotated[str, typer.Option(help="The parameter whose values are compared: its choices, or its ends.")],
+    pairs: Annotated[int, typer.Option(help="Trainings of each value, by seed.")] = 10,
+    settings: SettingsOption = None,
+    workers: WorkersOption = None,
+    storage: StorageOption = DEFAULT_STORAGE,
+    no_tracking: NoTrackingOption = False,
+    fresh: FreshOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the values of one parameter over many seeds, all else equal within a pair.
+
+    What --set does not fix is drawn anew for each pair.
+    """
+    from sparsesearch.terminal import print_comparison, view_for
+
+    console, notices = _consoles()
+    loaded = _load(study, settings or [])
+    with _stopping(notices) as stop:
+        found = api.compare(
+            loaded,
+            over=over,
+            pairs=pairs,
+            workers=workers,
+            storage=storage,
+            tracking="" if no_tracking else None,
+            fresh=fresh,
+            observer=view_for(notices),
+            stop=stop,
+        )
+    if found is None:
+        _note(notices, f"interrupted; to continue: {_continuing_command()}")
+        raise typer.Exit(INTERRUPTED)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_comparison(console, found)
 
 
 @app.command()
@@ -262,6 +310,17 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+@contextlib.contextmanager
+def _stopping(notices: Console) -> Iterator[threading.Event]:
+    """An event for Ctrl-C; a second one, or one before there is anything to stop, ends the command."""
+    with api.stop_on_signals() as stop:
+        try:
+            yield stop
+        except KeyboardInterrupt:
+            _note(notices, f"interrupted; to start again: {_this_command()}")
+            raise typer.Exit(INTERRUPTED) from None
+
+
 def _load(study: str, settings: list[str]) -> Study:
     from sparsesearch.study_file import load_study, parse_settings
 
@@ -315,14 +374,17 @@ def _this_command() -> str:
     return shlex.join(["sparsesearch", *sys.argv[1:]])
 
 
+def _continuing_command() -> str:
+    return shlex.join(["sparsesearch", *(word for word in sys.argv[1:] if word != "--fresh")])
+
+
 def _command_for_more(total: int) -> str:
-    """The command that was given, for more trials of the same search."""
-    words = ["sparsesearch", *sys.argv[1:]]
-    kept = [
-        word
-        for position, word in enumerate(words)
-        if word not in ("--trials", "--fresh")
-        and words[position - 1] != "--trials"
-        and not word.startswith("--trials=")
-    ]
+    """The command that was given, for more trials of the same search by a sampler that proposes them."""
+    words, kept = iter(sys.argv[1:]), ["sparsesearch"]
+    for word in words:
+        if word in ("--trials", "--sampler"):
+            value = next(words, "")
+            kept += [word, value] if word == "--sampler" and value != ATTEMPTS else []
+        elif word not in ("--fresh", f"--sampler={ATTEMPTS}") and not word.startswith("--trials="):
+            kept.append(word)
     return shlex.join([*kept, "--trials", str(total)])

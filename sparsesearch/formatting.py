@@ -59,6 +59,17 @@ def format_change(value: float) -> str:
     return f"{value:+.{_DECIMALS}f}" if value == 0 or abs(value) >= 0.0001 else f"{value:+.1e}"
 
 
+def format_difference(name: str, value: float) -> str:
+    """A signed difference of the metric ``name`` with its unit.
+
+    >>> format_difference("zipped_tflite_bytes", -1200), format_difference("accuracy", 0.01)
+    ('-1.20 kB', '+0.0100')
+    """
+    if name.endswith(("_bytes", "_seconds")):
+        return f"{'-' if value < 0 else '+'}{format_metric(name, abs(value))}"
+    return format_change(value)
+
+
 def format_times(factor: float | None) -> str:
     """How many times smaller.
 
@@ -69,13 +80,15 @@ def format_times(factor: float | None) -> str:
 
 
 def format_schedule(trial: Trial) -> str:
-    """The schedule in a few letters: type, sparsities and power.
+    """The attempt's name, else the schedule in a few letters: type, sparsities and power.
 
     A ramp from 0.12 to 0.93 of power 3 is written ``poly 0.12-0.930 ^3.0``.
     """
     candidate = trial.candidate
     if candidate is None:
         return "dense"
+    if trial.attempt:
+        return trial.attempt
     if candidate.schedule == "constant" or candidate.initial_sparsity is None or candidate.power is None:
         return f"const {candidate.final_sparsity:.3f}"
     return f"poly {candidate.initial_sparsity:.2f}-{candidate.final_sparsity:.3f} ^{candidate.power:.1f}"

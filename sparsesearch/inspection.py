@@ -18,6 +18,20 @@ class DenseLayer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegressionSample:
+    """The first test examples of a regression, for a picture of predictions against truth."""
+
+    inputs: tuple[float, ...]  # the input where it is one number, else the position in the test data
+    targets: tuple[float, ...]  # as many
+    input_name: str  # what ``inputs`` are, for people
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> RegressionSample:
+        """Inverse of ``dataclasses.asdict``, for lists in the place of tuples."""
+        return cls(inputs=tuple(fields["inputs"]), targets=tuple(fields["targets"]), input_name=fields["input_name"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
     """Facts about a study's model and data."""
 
@@ -30,6 +44,7 @@ class Inspection:
     data_source: str = ""
     examples: Mapping[str, int] = field(default_factory=dict)  # train, validation, test
     versions: Mapping[str, str] = field(default_factory=dict)  # of the libraries in the worker
+    sample: RegressionSample | None = None  # of a regression with one output
 
     def identity(self) -> dict[str, str]:
         """The part that decides whether two studies may share trials."""
@@ -43,4 +58,5 @@ class Inspection:
     def from_json(cls, fields: Mapping[str, Any]) -> Inspection:
         """Inverse of `to_json`."""
         layers = tuple(DenseLayer(**layer) for layer in fields["dense_layers"])
-        return cls(**{**fields, "dense_layers": layers})
+        sample = RegressionSample.from_json(fields["sample"]) if fields["sample"] else None
+        return cls(**{**fields, "dense_layers": layers, "sample": sample})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparsesearch.executor import Assignment, Report
@@ -14,10 +15,16 @@ if TYPE_CHECKING:
 
 
 class KerasEvaluator:
-    """Implements `sparsesearch.executor.Evaluator`; TensorFlow, model and data come on first use."""
+    """Implements `sparsesearch.executor.Evaluator`; TensorFlow, model and data come on first use.
 
-    def __init__(self, study: Study) -> None:
+    Args:
+        study: what to train.
+        tensorboard: folder for TensorBoard's logs; None writes none.
+    """
+
+    def __init__(self, study: Study, *, tensorboard: Path | None = None) -> None:
         self._study = study
+        self._tensorboard = tensorboard
         self._trainer: Trainer | None = None
 
     def warm(self) -> None:
@@ -34,11 +41,11 @@ class KerasEvaluator:
 
     def __getstate__(self) -> dict[str, Any]:
         # What was prepared stays in its process.
-        return {"_study": self._study, "_trainer": None}
+        return {**vars(self), "_trainer": None}
 
     def _prepared(self) -> Trainer:
         if self._trainer is None:
             from sparsesearch.keras_training import Trainer
 
-            self._trainer = Trainer(self._study)
+            self._trainer = Trainer(self._study, tensorboard=self._tensorboard)
         return self._trainer

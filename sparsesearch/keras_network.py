@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from sparsesearch.errors import ModelError, SparsesearchError, StudyError
 from sparsesearch.inspection import DenseLayer
 from sparsesearch.schedule import ConstantSparsity, Schedule
-from sparsesearch.study import Study
+from sparsesearch.study import Study, Training
 from sparsesearch.tensorflow_runtime import start_tensorflow
-from sparsesearch.trial import KernelZeros
+from sparsesearch.trial import ZeroCount
 
 tf, tf_keras, pruning = start_tensorflow()
 
@@ -116,7 +116,8 @@ class Network:
     @property
     def prunable_weights(self) -> int:
         """How many weights the pruned kernels have."""
-        return sum(int(np.prod(kernel.shape)) for kernel, _ in self._kernels())
+        kernels = [kernel for wrapper in self._wrappers for kernel, _, _ in wrapper.pruning_vars]
+        return sum(int(np.prod(kernel.shape)) for kernel in kernels)
 
     def compile(self, *, steps_per_execution: int) -> None:
         """Compile the wrapped model for training and the stripped one for measuring."""
@@ -131,13 +132,14 @@ class Network:
         optimizer = tf_keras.optimizers.get(training.optimizer)
         if training.learning_rate is not None:
             optimizer.learning_rate = training.learning_rate
+        loss = _loss(training)
         self.pruned.compile(
             optimizer=optimizer,
-            loss=training.loss,
+            loss=loss,
             metrics=_metrics(training.metrics),
             steps_per_execution=steps_per_execution,
         )
-        self.stripped.compile(loss=training.loss, metrics=_metrics(training.metrics))
+        self.stripped.compile(loss=loss, metrics=_metrics(training.metrics))
         optimizer.build(self.pruned.trainable_variables)
         self._optimizer_start = [variable.numpy() for variable in optimizer.variables]
 
@@ -169,32 +171,25 @@ class Network:
         kept = sum(float(tf.reduce_sum(mask)) for wrapper in self._wrappers for _, mask, _ in wrapper.pruning_vars)
         return 1 - kept / self.prunable_weights
 
-    def count_zeros(self, schedule: Schedule | None) -> tuple[KernelZeros, ...]:
-        """Zeros of every prunable kernel beside what ``schedule`` asks for."""
+    def count_zeros(self, schedule: Schedule | None) -> tuple[ZeroCount, ...]:
+        """Zeros of every array of weights, beside what ``schedule`` asks of those that can be pruned."""
+        kernels = {id(kernel) for wrapper in self._wrappers for kernel, _, _ in wrapper.pruning_vars}
         counted = []
-        for kernel, name in self._kernels():
-            values: NDArray[np.float32] = kernel.numpy()
-            counted.append(
-                KernelZeros(
-                    name=name,
-                    weights=values.size,
-                    zeros=int(values.size - np.count_nonzero(values)),
-                    target_zeros=target_zeros(values.size, schedule.final_sparsity) if schedule else 0,
+        for layer in _leaf_layers(self.stripped):
+            for weight in layer.weights:
+                values: NDArray[np.float32] = weight.numpy()
+                prunable = id(weight) in kernels
+                target = target_zeros(values.size, schedule.final_sparsity) if schedule and prunable else 0
+                counted.append(
+                    ZeroCount(
+                        name=f"{layer.name}/{weight.name.rpartition('/')[2].partition(':')[0]}",
+                        weights=values.size,
+                        zeros=int(values.size - np.count_nonzero(values)),
+                        target_zeros=target,
+                        prunable=prunable,
+                    )
                 )
-            )
         return tuple(counted)
-
-    def total_sparsity(self) -> float:
-        """Fraction of all weights, biases and unpruned layers included, that are exactly zero."""
-        nonzero = sum(int(np.count_nonzero(weight)) for weight in self.stripped.get_weights())
-        return 1 - nonzero / self.weights
-
-    def _kernels(self) -> list[tuple[Any, str]]:
-        return [
-            (kernel, f"{wrapper.layer.name}/{kernel.name.rpartition('/')[2].partition(':')[0]}")
-            for wrapper in self._wrappers
-            for kernel, _, _ in wrapper.pruning_vars
-        ]
 
     def _wrapper(self, names: set[str]) -> Any:
         def wrap(layer: Any) -> Any:
@@ -221,6 +216,14 @@ def target_zeros(weights: int, sparsity: float) -> int:
     """
     kept = np.round(np.float32(weights) * (np.float32(1) - np.float32(sparsity)))
     return weights - max(int(kept), 1)
+
+
+def _loss(training: Training) -> Any:
+    """Loss for compile()."""
+    if not training.from_logits:
+        return training.loss
+    class_name = "".join(word.capitalize() for word in training.loss.split("_"))
+    return tf_keras.losses.get({"class_name": class_name, "config": {"from_logits": True}})
 
 
 def _metrics(names: Sequence[str]) -> list[Any]:

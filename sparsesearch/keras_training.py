@@ -5,44 +5,58 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sparsesearch import model_files
-from sparsesearch.datasets import Array, Data
+from sparsesearch.datasets.data import Array, Data
 from sparsesearch.errors import DataError, EvaluationError, ModelError, SparsesearchError
 from sparsesearch.executor import Assignment, EpochEnd, Report
-from sparsesearch.inspection import Inspection
+from sparsesearch.inspection import Inspection, RegressionSample
 from sparsesearch.keras_network import Network, pruning, tf, tf_keras
 from sparsesearch.schedule import Schedule
 from sparsesearch.study import Study
+from sparsesearch.tensorboard_logs import TensorboardLogs, tensorboard_folder
 from sparsesearch.tensorflow_runtime import last_line, versions
-from sparsesearch.trial import Evaluation, KernelZeros, Measurement
+from sparsesearch.trial import Evaluation, Measurement, ZeroCount
 
-EVALUATION_BATCH = 256
 ALLOWED_MISS = 1  # weights of a kernel: equal magnitudes at the threshold are kept together
+SAMPLE = 400  # test examples in the picture of a regression's predictions
 
 
 class Trainer:
     """Trains and measures trials of one study; network and data are prepared once.
 
+    Args:
+        study: what to train.
+        tensorboard: folder for TensorBoard's logs, one folder below it per trial; None writes none.
+
     Raises:
-        SparsesearchError: the model cannot be pruned, or the data do not fit it.
+        SparsesearchError: the model cannot be pruned, the data do not fit it.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, *, tensorboard: Path | None = None) -> None:
         self._study = study
-        self._data = _load(study)
+        self._tensorboard = tensorboard
+        data = _load(study)
         self._network = Network(study)
-        _check_fit(study, self._data, self._network.stripped)
-        self._steps_per_epoch = math.ceil(len(self._data.train[0]) / study.training.batch_size)
+        _check_fit(study, data, self._network.stripped)
+        self._facts = _facts(study, data, self._network.stripped)
+        self._examples = len(data.train[0])
+        self._input_shape = data.train[0].shape[1:]
+        self._steps_per_epoch = math.ceil(self._examples / study.training.batch_size)
         # One call per epoch keeps Python out of the steps.
         self._network.compile(steps_per_execution=self._steps_per_epoch)
-        self._train = tuple(tf.constant(part) for part in self._data.train)
+        # From here on TensorFlow holds the only copy: image sets are large.
+        self._train = tuple(tf.constant(part) for part in data.train)
+        self._compared = data.validation[0][: model_files.COMPARED_INPUTS].copy()
+        self._sampled = data.test[0][:SAMPLE].copy()
+        # What fits into memory in training fits in evaluation too.
         self._measured = {
-            prefix: tf.data.Dataset.from_tensor_slices(split).batch(EVALUATION_BATCH)
-            for prefix, split in (("", self._data.validation), ("test_", self._data.test))
+            prefix: tf.data.Dataset.from_tensor_slices(split).batch(study.training.batch_size)
+            for prefix, split in (("", data.validation), ("test_", data.test))
         }
 
     def inspection(self) -> Inspection:
@@ -61,39 +75,40 @@ class Trainer:
             dense_layers=self._network.dense_layers,
             total_steps=self._steps_per_epoch * self._study.training.epochs,
             model_fingerprint=self._network.fingerprint,
-            data_fingerprint=self._data.fingerprint(),
-            data_source=self._data.source,
-            examples={name: len(x) for name, (x, _) in self._data.splits.items()},
             versions=versions(),
+            **self._facts,
         )
 
     def evaluate(self, assignment: Assignment, report: Report) -> Evaluation:
         """See `sparsesearch.executor.Evaluator.evaluate`."""
         self._network.reset(assignment.schedule, seed=assignment.seed)
-        progress = _Progress(self._network, assignment, report)
+        progress = _Progress(self._network, assignment, report, steps_per_epoch=self._steps_per_epoch)
         started = time.perf_counter()
         try:
-            self._fit(assignment.seed, progress)
+            self._fit(assignment, progress)
         except tf.errors.OpError as error:
             raise EvaluationError(f"TensorFlow: {last_line(error)}") from error
         seconds = time.perf_counter() - started
         self._network.apply_masks()
-        kernels = self._network.count_zeros(assignment.schedule)
-        check_targets(kernels, assignment.schedule)
-        return self._measure(kernels, tuple(progress.history), seconds)
+        zeros = self._network.count_zeros(assignment.schedule)
+        check_targets(zeros, assignment.schedule)
+        return self._measure(zeros, tuple(progress.history), seconds)
 
-    def _fit(self, seed: int, progress: _Progress) -> None:
+    def _fit(self, assignment: Assignment, progress: _Progress) -> None:
         epochs = self._study.training.epochs
         order = np.stack(
-            [np.random.default_rng([seed, epoch]).permutation(len(self._data.train[0])) for epoch in range(epochs)]
+            [np.random.default_rng([assignment.seed, epoch]).permutation(self._examples) for epoch in range(epochs)]
         )
+        callbacks = [pruning.UpdatePruningStep(), progress]
+        if self._tensorboard:
+            callbacks.append(TensorboardLogs(self._tensorboard / tensorboard_folder(assignment.number)))
         self._network.pruned.fit(
             self._batches(order),
             epochs=epochs,
             steps_per_epoch=self._steps_per_epoch,
             validation_data=self._measured[""],
             verbose=0,
-            callbacks=[pruning.UpdatePruningStep(), progress],
+            callbacks=callbacks,
         )
 
     def _batches(self, order: Array) -> Any:
@@ -108,10 +123,10 @@ class Trainer:
         )
 
     def _write_files(self) -> dict[str, bytes]:
-        return model_files.write_files(self._network.shipped, input_shape=self._data.train[0].shape[1:])
+        return model_files.write_files(self._network.shipped, input_shape=self._input_shape)
 
     def _measure(
-        self, kernels: tuple[KernelZeros, ...], history: tuple[Mapping[str, float], ...], seconds: float
+        self, zeros: tuple[ZeroCount, ...], history: tuple[Mapping[str, float], ...], seconds: float
     ) -> Evaluation:
         model = self._network.stripped
         metrics: dict[str, float] = {}
@@ -121,20 +136,29 @@ class Trainer:
         files = self._write_files()
         metrics |= model_files.measure_files(files)
         metrics["tflite_output_error"] = model_files.check_outputs(
-            model, files[model_files.TFLITE_NAME], self._data.validation[0]
+            model, files[model_files.TFLITE_NAME], self._compared
         )
+        measurement = Measurement(metrics=metrics, zeros=zeros, history=history, predictions=self._predictions())
+        kernels = measurement.kernels
         metrics["sparsity"] = sum(kernel.zeros for kernel in kernels) / self._network.prunable_weights
-        metrics["total_sparsity"] = self._network.total_sparsity()
+        metrics["total_sparsity"] = measurement.zero_weights / measurement.weights
         metrics["train_seconds"] = seconds
-        return Evaluation(measurement=Measurement(metrics=metrics, kernels=kernels, history=history), files=files)
+        return Evaluation(measurement=measurement, files=files)
+
+    def _predictions(self) -> tuple[float, ...]:
+        if self._facts["sample"] is None:
+            return ()
+        outputs = self._network.stripped(self._sampled, training=False).numpy()
+        return tuple(float(output) for output in outputs.ravel())
 
 
 class _Progress(tf_keras.callbacks.Callback):  # type: ignore[misc]
     """Seeds, checks and reports every epoch."""
 
-    def __init__(self, network: Network, assignment: Assignment, report: Report) -> None:
+    def __init__(self, network: Network, assignment: Assignment, report: Report, *, steps_per_epoch: int) -> None:
         super().__init__()
         self._network, self._assignment, self._report = network, assignment, report
+        self._steps_per_epoch = steps_per_epoch
         self.history: list[Mapping[str, float]] = []
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
@@ -147,15 +171,17 @@ class _Progress(tf_keras.callbacks.Callback):  # type: ignore[misc]
         if not math.isfinite(metrics["train_loss"]):
             raise EvaluationError(f"the loss became {metrics['train_loss']} in epoch {epoch + 1}")
         metrics["sparsity"] = self._network.mask_sparsity()
+        schedule = self._assignment.schedule
+        metrics["target_sparsity"] = schedule.sparsity_at((epoch + 1) * self._steps_per_epoch) if schedule else 0.0
         self.history.append(metrics)
         self._report(EpochEnd(number=self._assignment.number, epoch=epoch + 1, metrics=metrics))
 
 
-def check_targets(kernels: tuple[KernelZeros, ...], schedule: Schedule | None) -> None:
+def check_targets(zeros: tuple[ZeroCount, ...], schedule: Schedule | None) -> None:
     """Raise an EvaluationError that names each kernel whose zeros miss the schedule's target."""
-    missed = [kernel for kernel in kernels if kernel.missed > ALLOWED_MISS] if schedule else []
+    missed = [count for count in zeros if count.missed > ALLOWED_MISS] if schedule else []
     if missed:
-        listed = ", ".join(f"{kernel.name} has {kernel.zeros} zeros, not {kernel.target_zeros}" for kernel in missed)
+        listed = ", ".join(f"{count.name} has {count.zeros} zeros, not {count.target_zeros}" for count in missed)
         raise EvaluationError(f"the schedule missed its target: {listed}")
 
 
@@ -174,6 +200,27 @@ def _load(study: Study) -> Data:
     return data
 
 
+def _facts(study: Study, data: Data, model: Any) -> dict[str, Any]:
+    """What an inspection says of the data."""
+    x, y = data.test
+    numbers = y.dtype.kind == "f" and y.size == len(y) and model.output_shape[1:] == (1,)
+    sample = None
+    if numbers and "crossentropy" not in study.training.loss.lower():
+        scalar = x.size == len(x)
+        inputs = x[:SAMPLE].ravel() if scalar else range(len(y[:SAMPLE]))
+        sample = RegressionSample(
+            inputs=tuple(float(value) for value in inputs),
+            targets=tuple(float(value) for value in y[:SAMPLE].ravel()),
+            input_name="input" if scalar else "test example",
+        )
+    return {
+        "data_fingerprint": data.fingerprint(),
+        "data_source": data.source,
+        "examples": {name: len(x) for name, (x, _) in data.splits.items()},
+        "sample": sample,
+    }
+
+
 def _check_fit(study: Study, data: Data, model: Any) -> None:
     """Refuse data that the model cannot take, before Keras does so in its own words."""
     takes, gives = model.input_shape[1:], model.output_shape[1:]
@@ -187,7 +234,7 @@ def _check_fit(study: Study, data: Data, model: Any) -> None:
     expected = gives[:-1] if labels else gives
     for name, (x, y) in data.splits.items():
         for role, values in (("inputs", x), ("targets", y)):
-            strange = int(values.size - np.isfinite(values).sum())
+            strange = int(values.size - np.isfinite(values).sum()) if values.dtype.kind == "f" else 0
             if strange:
                 raise DataError(
                     f"{strange} of the {values.size} values of the {name} {role} are not finite numbers",

@@ -101,6 +101,8 @@ class MlflowTracker:
             )
             self._runs[trial.number] = run
             asked: dict[str, Any] = {"seed": trial.seed, **trial.candidate_parameters}
+            if trial.attempt:
+                asked["attempt"] = trial.attempt
             if trial.schedule:
                 steps = ("begin_step", "end_step", "frequency")
                 asked |= {f"snapped.{name}": getattr(trial.schedule, name) for name in steps}
@@ -184,10 +186,10 @@ class MlflowTracker:
         # The latest metric is the one with the highest step: final values come after the last epoch's.
         self._client.log_batch(run, metrics=_metrics(values, step=len(measurement.history)))
         columns = {
-            "kernel": [kernel.name for kernel in measurement.kernels],
-            "weights": [kernel.weights for kernel in measurement.kernels],
-            "zeros": [kernel.zeros for kernel in measurement.kernels],
-            "sparsity": [kernel.zeros / kernel.weights for kernel in measurement.kernels],
+            "weights of": [count.name for count in measurement.zeros],
+            "count": [count.weights for count in measurement.zeros],
+            "zeros": [count.zeros for count in measurement.zeros],
+            "sparsity": [count.zeros / count.weights for count in measurement.zeros],
         }
         self._client.log_table(run, columns, ZEROS_FILE)
 
@@ -286,6 +288,8 @@ def _user() -> str:
 def _title(trial: Trial) -> str:
     if trial.candidate is None:
         return "dense baseline"
+    if trial.attempt:
+        return f"{trial.number:03d} {trial.attempt}"
     # The UI cuts names after some fifteen letters.
     return f"{trial.number:03d} {trial.candidate.schedule[:5]} {trial.candidate.final_sparsity:.3f}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from sparsesearch.attempts import Attempt
 from sparsesearch.errors import StudyError, close_names
 from sparsesearch.inspection import Inspection
 from sparsesearch.optuna_storage import (
@@ -25,11 +26,13 @@ from sparsesearch.optuna_storage import (
 )
 from sparsesearch.process import is_gone, this_process
 from sparsesearch.record import StudyRecord
-from sparsesearch.space import Choice, Domain, Int, SearchSpace, Value
+from sparsesearch.search import ATTEMPTS
+from sparsesearch.space import Candidate, Choice, Domain, Int, SearchSpace, Value
 from sparsesearch.study import Study
 from sparsesearch.trial import BASELINE, Trial, TrialStatus
 
-SAMPLERS = ("tpe", "nsga2", "random")
+SAMPLERS = ("tpe", "nsga2", "random", ATTEMPTS)
+PROPOSED = "proposed"  # attribute of a trial in the queue: the candidate that it must have
 OWNERLESS_SECONDS = 60
 
 
@@ -46,8 +49,9 @@ class OptunaSampler:
     def __init__(
         self, study: Study, inspection: Inspection, *, storage: OptunaStorage, sampler: str = "tpe", fresh: bool = False
     ) -> None:
-        check_sampler(sampler)
+        check_sampler(sampler, study)
         self._space: SearchSpace = study.space
+        self._seed = study.seed
         self._url = storage.shown_url
         self._owner = this_process()
         self._study = storage.open(study, inspection, fresh=fresh)
@@ -58,14 +62,21 @@ class OptunaSampler:
             self._running: dict[int, optuna.Trial] = {}
             for name in storage.names():
                 self._recover(optuna.load_study(study_name=name, storage=storage.rdb))
+            if sampler == ATTEMPTS:
+                self._queue(study.attempts)
+
+    @property
+    def queued(self) -> int:
+        """How many trials are certain to be asked next: attempts, and those that were stopped."""
+        with storage_errors(self._url):
+            return len(self._study.get_trials(deepcopy=False, states=[TrialState.WAITING]))
 
     def ask(self) -> Trial:
         """See `sparsesearch.search.Sampler.ask`."""
         with storage_errors(self._url):
             asked = self._study.ask()
             asked.set_user_attr(OWNER, self._owner)
-            candidate = self._space.candidate(lambda name, domain: _suggest(asked, name, domain))
-            trial = Trial(number=asked.number, status=TrialStatus.RUNNING, candidate=candidate)
+            trial = Trial(number=asked.number, status=TrialStatus.RUNNING, **self._proposal(asked))
             asked.set_user_attr(ATTRIBUTE, trial_fields(trial))
         self._running[trial.number] = asked
         return trial
@@ -84,7 +95,7 @@ class OptunaSampler:
                 self._study.tell(running, [trial.metrics[metric] for metric in goals])
             else:
                 if trial.status is TrialStatus.STOPPED:
-                    self._study.enqueue_trial(trial.candidate_parameters, skip_if_exists=False)
+                    _enqueue(self._study, trial.attempt, trial.candidate_parameters, trial.seed)
                 self._study.tell(running, state=TrialState.FAIL)
             del self._running[trial.number]
 
@@ -92,6 +103,29 @@ class OptunaSampler:
         """See `sparsesearch.search.Sampler.record`."""
         with storage_errors(self._url):
             return read_record(self._study)
+
+    def _proposal(self, asked: optuna.Trial) -> dict[str, Any]:
+        """Fields of the trial that Optuna asks for: of the queue as they are, else drawn from the space."""
+        proposed = asked.user_attrs.get(PROPOSED)
+        if proposed is None:
+            candidate = self._space.candidate(lambda name, domain: _suggest(asked, name, domain))
+            # One seed for the whole study: trials differ by their schedule, not by their luck.
+            return {"candidate": candidate, "seed": self._seed}
+        candidate = Candidate(**proposed["candidate"])
+        for name, domain in self._space.domains.items():
+            # Optuna learns from what lies inside the space, and is not told of the rest.
+            if candidate.parameters.get(name) in domain:
+                _suggest(asked, name, domain)
+        return {"candidate": candidate, "seed": proposed["seed"], "attempt": proposed["attempt"]}
+
+    def _queue(self, attempts: Iterable[Attempt]) -> None:
+        waiting = self._study.get_trials(deepcopy=False, states=[TrialState.WAITING])
+        queued = [trial.user_attrs.get(PROPOSED, {}) for trial in waiting]
+        for attempt in self.record().missing(attempts, seed=self._seed):
+            seed = self._seed if attempt.seed is None else attempt.seed
+            proposed = _proposed(attempt.name, attempt.candidate.parameters, seed)
+            if proposed not in queued:
+                _enqueue(self._study, **proposed)
 
     def _recover(self, study: optuna.Study) -> None:
         for frozen in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
@@ -108,14 +142,18 @@ class OptunaSampler:
                 "measurement": None,
             }
             running.set_user_attr(ATTRIBUTE, fields)
-            study.enqueue_trial(fields["candidate"], skip_if_exists=False)
+            _enqueue(study, fields["attempt"], fields["candidate"], fields["seed"])
         study.tell(running, state=TrialState.FAIL)
 
 
-def check_sampler(name: str) -> None:
-    """Raise a StudyError unless ``name`` is one of SAMPLERS."""
+def check_sampler(name: str, study: Study) -> None:
+    """Raise a StudyError unless ``name`` is one of SAMPLERS, and ``study`` has what it needs."""
     if name not in SAMPLERS:
         raise StudyError(f"there is no sampler {name!r}", hint=close_names(name, SAMPLERS))
+    if name == ATTEMPTS and not study.attempts:
+        raise StudyError(
+            f"study {study.name!r} has no attempts", hint="attempts=(attempts.constant(0.5), ...) in the study file"
+        )
 
 
 def read_objectives(study: optuna.Study) -> list[str]:
@@ -150,7 +188,7 @@ def _value(position: int) -> Callable[[FrozenTrial], float]:
 def _sampler(name: str, *, seed: int, trials: int) -> BaseSampler:
     if name == "tpe":
         return TPESampler(seed=seed)
-    if name == "random":
+    if name in ("random", ATTEMPTS):
         return RandomSampler(seed=seed)
     # Optuna's population of 50 would never see a second generation in a study of 24 trials.
     return NSGAIISampler(seed=seed, population_size=min(50, max(8, trials // 4)))
@@ -163,6 +201,14 @@ def _is_abandoned(frozen: FrozenTrial) -> bool:
     # Cut off between ask and its first attribute, unless that is happening right now.
     started = frozen.datetime_start
     return started is None or (datetime.datetime.now() - started).total_seconds() > OWNERLESS_SECONDS
+
+
+def _proposed(attempt: str, candidate: dict[str, Value], seed: int) -> dict[str, Any]:
+    return {"attempt": attempt, "candidate": candidate, "seed": seed}
+
+
+def _enqueue(study: optuna.Study, attempt: str, candidate: dict[str, Value], seed: int) -> None:
+    study.enqueue_trial(candidate, user_attrs={PROPOSED: _proposed(attempt, candidate, seed)})
 
 
 def _suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:

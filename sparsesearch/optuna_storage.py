@@ -34,7 +34,7 @@ ATTRIBUTE = "sparsesearch"
 OWNER = "owner"
 BEGUN = "last begun"  # seconds since the epoch
 BASELINE_ATTRIBUTE = "dense baseline"
-SCHEMA = 1  # of the attributes; a newer one is refused
+SCHEMA = 2  # of the attributes; any other is refused
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -235,11 +235,13 @@ def read_record(study: optuna.Study) -> StudyRecord:
     attributes = study.user_attrs.get(ATTRIBUTE)
     if attributes is None:
         raise StorageError(f"study {study.study_name!r} was made by another program")
-    if attributes["schema"] > SCHEMA:
+    schema = attributes["schema"]
+    if schema != SCHEMA:
+        newer = schema > SCHEMA
         raise StorageError(
-            f"study {study.study_name!r} was written by a newer sparsesearch (schema {attributes['schema']}, "
-            f"this one reads {SCHEMA})",
-            hint="upgrade sparsesearch",
+            f"study {study.study_name!r} was written by {'a newer' if newer else 'an older'} sparsesearch "
+            f"(schema {schema}, this one reads {SCHEMA})",
+            hint="upgrade sparsesearch" if newer else "start again in another --storage",
         )
     baseline = study.user_attrs.get(BASELINE_ATTRIBUTE)
     return StudyRecord(
@@ -270,6 +272,7 @@ def read_trial(frozen: FrozenTrial) -> Trial:
         number=frozen.number,
         status=status,
         candidate=Candidate(**fields["candidate"]),
+        attempt=fields["attempt"],
         schedule=schedule_from_json(schedule) if schedule else None,
         seed=fields["seed"],
         measurement=Measurement.from_json(measurement) if measurement else None,
@@ -285,6 +288,7 @@ def trial_fields(trial: Trial) -> dict[str, Any]:
     return {
         "status": trial.status.value,
         "candidate": trial.candidate_parameters,
+        "attempt": trial.attempt,
         "schedule": schedule_to_json(trial.schedule) if trial.schedule else None,
         "seed": trial.seed,
         "measurement": trial.measurement.to_json() if trial.measurement else None,

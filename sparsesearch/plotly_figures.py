@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
@@ -17,7 +17,10 @@ from sparsesearch.trial import Trial
 
 # Okabe & Ito 2008: told apart by colour-blind readers; symbols differ as well.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
+COLORS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 FEW_TRIALS = 12
+CURVE_POINTS = 200  # of a schedule's curve: more cannot be told apart
+SHOWN = 3  # trials of the front that a figure of curves begins with
 INK = "#737373"  # readable on white and on the dark page
 
 Importances = Mapping[str, Mapping[str, float]]
@@ -97,6 +100,93 @@ def importance_figure(importances: Importances) -> go.Figure:
     return _styled(figure, height=320)
 
 
+def sparsity_figure(record: StudyRecord) -> go.Figure:
+    """Sparsity over the optimizer steps of the front's trials: what the schedule asks, and what the masks held.
+
+    A line per trial for the target, points at the ends of the epochs for what was achieved.
+    """
+    figure = go.Figure()
+    for trial, color, visible in _leading(record.front):
+        steps, targets = target_curve(trial, record)
+        name = formatting.format_schedule(trial)
+        look: dict[str, Any] = {"legendgroup": name, "visible": visible}
+        line = {"shape": "hv", "width": 1.5, "color": color}
+        figure.add_trace(go.Scatter(x=steps, y=targets, mode="lines", name=name, line=line, hoverinfo="skip", **look))
+        steps, held = achieved_curve(trial, record)
+        figure.add_trace(
+            go.Scatter(
+                x=steps,
+                y=held,
+                mode="markers",
+                showlegend=False,
+                marker={"color": color, "size": 7},
+                hovertemplate=f"{escape(name)}<br>step %{{x:,}}: sparsity %{{y:.4f}}<extra></extra>",
+                **look,
+            )
+        )
+    figure.update_xaxes(title="optimizer step")
+    figure.update_yaxes(title="sparsity of the prunable weights", rangemode="tozero")
+    return _styled(figure, height=380)
+
+
+def target_curve(trial: Trial, record: StudyRecord) -> tuple[list[int], list[float]]:
+    """Steps at which the target changes, at most CURVE_POINTS of them, and the sparsity asked from there on."""
+    if trial.schedule is None or record.inspection is None:
+        return [], []
+    updates = trial.schedule.update_steps
+    every = -(-len(updates) // CURVE_POINTS)
+    # The last update always belongs to them.
+    steps = [0, *sorted(updates[::-every]), record.inspection.total_steps]
+    return steps, [trial.schedule.sparsity_at(step) for step in steps]
+
+
+def achieved_curve(trial: Trial, record: StudyRecord) -> tuple[list[int], list[float]]:
+    """Last step of every epoch, and the sparsity that the masks held there."""
+    history = trial.measurement.history if trial.measurement else ()
+    if not history or record.inspection is None:
+        return [], []
+    steps = record.inspection.total_steps // len(history)
+    return [steps * epoch for epoch in range(1, len(history) + 1)], [epoch["sparsity"] for epoch in history]
+
+
+def prediction_figure(record: StudyRecord) -> go.Figure:
+    """Predictions of the front's models on test data, beside the truth.
+
+    Raises:
+        ValueError: the study is no regression.
+    """
+    sample = record.inspection.sample if record.inspection else None
+    if sample is None:
+        raise ValueError(f"study {record.name!r} predicts no single number")
+    truth = {"color": INK, "width": 4}
+    figure = go.Figure(
+        go.Scatter(x=sample.inputs, y=sample.targets, mode="lines", name="truth", line=truth, opacity=0.5)
+    )
+    for trial, color, visible in _leading(record.front):
+        if trial.measurement:
+            name = formatting.format_schedule(trial)
+            figure.add_trace(
+                go.Scatter(
+                    x=sample.inputs,
+                    y=trial.measurement.predictions,
+                    mode="lines",
+                    name=name,
+                    visible=visible,
+                    line={"color": color, "width": 1.5},
+                )
+            )
+    figure.update_xaxes(title=sample.input_name)
+    figure.update_yaxes(title="output")
+    return _styled(figure, height=380)
+
+
+def _leading(front: list[Trial]) -> Iterator[tuple[Trial, str, bool | str]]:
+    """The front with a colour for each trial; some spread over it are shown, the others wait in the legend."""
+    shown = {round(position * (len(front) - 1) / max(SHOWN - 1, 1)) for position in range(SHOWN)}
+    for position, (trial, color) in enumerate(zip(front, itertools.cycle(COLORS), strict=False)):
+        yield trial, color, True if position in shown else "legendonly"
+
+
 def plot_axes(record: StudyRecord) -> tuple[Objective, Objective]:
     """The objectives across and up: a size goes across."""
     if len(record.objectives) < 2:
@@ -146,7 +236,8 @@ def _hover(record: StudyRecord, trial: Trial) -> str:
     )
     smaller = formatting.format_times(record.times_smaller(trial))
     steps = formatting.format_steps(trial)
-    head = f"<b>trial {trial.number}</b>, {smaller} smaller"
+    named = f" {escape(trial.attempt)}" if trial.attempt else ""
+    head = f"<b>trial {trial.number}{named}</b>, {smaller} smaller"
     return "<br>".join((head, _values(record, trial.metrics), parameters, f"steps {steps}"))
 
 

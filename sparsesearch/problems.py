@@ -16,7 +16,7 @@ from sparsesearch.inspection import Inspection
 from sparsesearch.objective import maximize, minimize
 from sparsesearch.space import Choice, Float, SearchSpace
 from sparsesearch.study import Study, Training
-from sparsesearch.trial import SIZE_METRICS, Evaluation, KernelZeros, Measurement
+from sparsesearch.trial import SIZE_METRICS, Evaluation, Measurement, ZeroCount
 
 DENSE_BYTES = 100_000
 EPOCHS = 4
@@ -61,7 +61,7 @@ class AnalyticProblem:
         for epoch in range(1, EPOCHS + 1):
             time.sleep(self.epoch_seconds)
             held = schedule.sparsity_at(epoch * TOTAL_STEPS // EPOCHS) if schedule else 0.0
-            metrics = {"val_accuracy": accuracy * epoch / EPOCHS, "sparsity": held}
+            metrics = {"val_accuracy": accuracy * epoch / EPOCHS, "sparsity": held, "target_sparsity": held}
             history.append(metrics)
             report(EpochEnd(number=assignment.number, epoch=epoch, metrics=metrics))
         if sparsity > self.breaks_above:
@@ -82,7 +82,7 @@ class AnalyticProblem:
                     "train_seconds": self.epoch_seconds * EPOCHS,
                     **dict.fromkeys(SIZE_METRICS, size),
                 },
-                kernels=(KernelZeros(name="only/kernel", weights=DENSE_BYTES, zeros=zeros, target_zeros=zeros),),
+                zeros=(ZeroCount(name="only/kernel", weights=DENSE_BYTES, zeros=zeros, target_zeros=zeros),),
                 history=tuple(history),
             ),
             files={"model.h5": b"h5", "model.tflite": b"tflite"},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sparsesearch.attempts import Attempt
 from sparsesearch.inspection import Inspection
 from sparsesearch.objective import Objective
 from sparsesearch.pareto import Losses, hypervolume_curve, pareto_mask
@@ -49,6 +50,19 @@ class StudyRecord:
     def running(self) -> list[Trial]:
         """Trials that some search runs, or left running when it died."""
         return [trial for trial in self.trials if trial.status is TrialStatus.RUNNING]
+
+    def missing(self, attempts: Iterable[Attempt], *, seed: int) -> list[Attempt]:
+        """The attempts that no trial has finished or is running; ``seed`` is that of attempts without one."""
+        tried = {
+            (trial.attempt, trial.candidate, trial.seed)
+            for trial in self.trials
+            if trial.status.counts or trial.status is TrialStatus.RUNNING
+        }
+        return [
+            attempt
+            for attempt in attempts
+            if (attempt.name, attempt.candidate, seed if attempt.seed is None else attempt.seed) not in tried
+        ]
 
     @cached_property
     def front(self) -> list[Trial]:
@@ -108,11 +122,15 @@ class StudyRecord:
                 if self.baseline and not goal.metric.endswith("_bytes"):
                     row[f"{goal.metric}_change"] = trial.metrics[goal.metric] - self.baseline.metrics[goal.metric]
         row["times_smaller"] = self.times_smaller(trial)
+        if trial.attempt:
+            row["attempt"] = trial.attempt
         row |= trial.candidate_parameters
         if trial.schedule:
             row |= {name: getattr(trial.schedule, name) for name in ("begin_step", "end_step")}
             row["update_frequency"] = trial.schedule.frequency
         row |= {name: value for name, value in trial.metrics.items() if name not in row}
+        if trial.measurement:
+            row |= {"weights": trial.measurement.weights, "zero_weights": trial.measurement.zero_weights}
         if trial.reason:
             row["reason"] = trial.reason
         if trial.same_as is not None:

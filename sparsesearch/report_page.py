@@ -17,6 +17,8 @@ from sparsesearch.plotly_figures import (
     hypervolume_figure,
     importance_figure,
     plotly_script,
+    prediction_figure,
+    sparsity_figure,
 )
 from sparsesearch.record import SHIPPED_BYTES, StudyRecord
 from sparsesearch.trial import TrialStatus
@@ -43,6 +45,23 @@ def report_page(record: StudyRecord, importances: Importances) -> str:
             "test columns are for reading only.",
         )
     )
+    if record.front:
+        sections.append(
+            _section(
+                "Sparsity over the training",
+                figure_html(sparsity_figure(record), "sparsity"),
+                "Lines are what the schedules ask, points what the masks held at the end of each epoch. "
+                "Click a name to show or hide it.",
+            )
+        )
+    if record.front and record.inspection and record.inspection.sample:
+        sections.append(
+            _section(
+                "Predictions against truth",
+                figure_html(prediction_figure(record), "predictions"),
+                f"The first {len(record.inspection.sample.targets)} test examples. Click a name to show or hide it.",
+            )
+        )
     sections.append(
         _section(
             "Progress of the search",
@@ -118,7 +137,8 @@ def _table(table: tables.Table) -> str:
         "<tr>" + "".join(f"<td{_align(column)}>{escape(column.text(trial))}</td>" for column in table.columns) + "</tr>"
         for trial in table.trials
     )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}'
 
 
 def _align(column: tables.Column) -> str:

@@ -19,6 +19,7 @@ from sparsesearch.study import Study
 from sparsesearch.tracking import Tracker
 from sparsesearch.trial import BASELINE, Evaluation, Trial, TrialStatus
 
+ATTEMPTS = "attempts"  # the sampler that proposes a study's named candidates, and nothing of its own
 POLL_SECONDS = 0.2  # how long a request to stop may wait
 
 Event = Trial | EpochEnd
@@ -28,7 +29,7 @@ class Sampler(Protocol):
     """Proposes candidates and remembers trials: the search's memory."""
 
     def ask(self) -> Trial:
-        """A new RUNNING trial; candidates of stopped trials come first."""
+        """A new RUNNING trial and its seed; candidates of stopped trials come first."""
         ...
 
     def tell(self, trial: Trial) -> None:
@@ -112,7 +113,9 @@ class _Run:
 
     def start_baseline(self) -> Iterator[Event]:
         if self.record.baseline is None:
-            yield self._submit(self._open_trial(Trial(number=BASELINE, status=TrialStatus.RUNNING, candidate=None)))
+            seed = self._study.seed
+            asked = Trial(number=BASELINE, status=TrialStatus.RUNNING, candidate=None, seed=seed)
+            yield self._submit(self._open_trial(asked))
 
     def start_next(self) -> Iterator[Event]:
         trial = self._open_trial(self._sampler.ask())
@@ -153,10 +156,9 @@ class _Run:
         return stopped
 
     def _open_trial(self, asked: Trial) -> Trial:
-        """Give an asked trial its steps and its seed, and record that it started."""
+        """Give an asked trial its steps, and record that it started."""
         schedule = snap(asked.candidate, total_steps=self._total_steps) if asked.candidate else None
-        # One seed for the whole study: trials differ by their schedule, not by their luck.
-        trial = dataclasses.replace(asked, schedule=schedule, seed=self._study.seed, started=time.time())
+        trial = dataclasses.replace(asked, schedule=schedule, started=time.time())
         self._open[trial.number] = trial
         self._tracker.start(trial)
         return trial

@@ -32,6 +32,9 @@ class Float:
     def __post_init__(self) -> None:
         _check_bounds(self.low, self.high, self.log, kind="Float")
 
+    def __contains__(self, value: object) -> bool:
+        return _is_number(value) and self.low <= value <= self.high  # type: ignore[operator]
+
     def __str__(self) -> str:
         return f"{float(self.low)}..{float(self.high)}{' (log)' if self.log else ''}"
 
@@ -53,6 +56,9 @@ class Int:
         if not (isinstance(self.low, int) and isinstance(self.high, int)):
             raise StudyError(f"Int bounds must be whole numbers, got {self.low} and {self.high}")
 
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, int) and self.low <= value <= self.high
+
     def __str__(self) -> str:
         return f"{self.low}..{self.high}{' (log)' if self.log else ''}"
 
@@ -71,6 +77,9 @@ class Choice:
         if not values or len(set(values)) < len(values):
             raise StudyError(f"Choice needs different values, got {list(values)}")
         object.__setattr__(self, "values", values)
+
+    def __contains__(self, value: object) -> bool:
+        return value in self.values
 
     def __str__(self) -> str:
         return " | ".join(f"{value}" for value in self.values)
@@ -132,6 +141,12 @@ class SearchSpace:
         if "polynomial" in options(self.schedule):
             self._check_order("initial_sparsity", "final_sparsity", may_touch=True)
         self._check_order("begin_fraction", "end_fraction", may_touch=False)
+
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """The parameters to choose, by name; fixed values are none."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Float | Int | Choice)}
 
     def candidate(self, suggest: Suggest) -> Candidate:
         """Draw a candidate: ``suggest(name, domain)`` is called once for each parameter to choose."""

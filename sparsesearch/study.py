@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from sparsesearch.attempts import Attempt
 from sparsesearch.datasets import Data
 from sparsesearch.errors import StudyError, close_names
 from sparsesearch.objective import Objective
@@ -14,6 +15,8 @@ from sparsesearch.space import SearchSpace
 from sparsesearch.trial import SIZE_METRICS
 
 SEEDS = 2**32  # NumPy takes no larger ones
+# A metric like accuracy reads logits of these rightly; it would cut those of a binary one at 0.5.
+LOGITS_LOSSES = ("sparse_categorical_crossentropy", "categorical_crossentropy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,7 @@ class Training:
     metrics: tuple[str, ...] = ()  # names that Keras knows
     optimizer: str = "adam"  # a name that Keras knows
     learning_rate: float | None = None  # > 0; None takes the optimizer's default
+    from_logits: bool = False  # the model gives logits to a categorical cross-entropy
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -43,6 +47,19 @@ class Training:
             raise StudyError(f"learning_rate must be above 0, got {self.learning_rate}")
         if isinstance(self.metrics, str) or not all(isinstance(metric, str) for metric in self.metrics):
             raise StudyError(f"metrics must be a tuple of names, got {self.metrics!r}", hint='("accuracy",)')
+        if self.from_logits and self.loss not in LOGITS_LOSSES:
+            raise StudyError(
+                f"from_logits is for {' and '.join(LOGITS_LOSSES)}, got the loss {self.loss!r}",
+                hint="give the last layer its activation",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """The same study on other data: ``--set dataset=NAME`` selects it."""
+
+    load_data: Callable[[], Data]
+    training: Training
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +67,8 @@ class Study:
     """One search: what is trained, what is varied, what is optimised.
 
     Raises:
-        StudyError: an objective that is not measured, fewer than one trial, an empty or unsafe name.
+        StudyError: an objective that is not measured, fewer than one trial, an empty or unsafe name, two
+            attempts of one name.
     """
 
     name: str  # letters, digits, "-", "_" and "."
@@ -59,6 +77,8 @@ class Study:
     training: Training
     space: SearchSpace
     objectives: tuple[Objective, ...]
+    attempts: tuple[Attempt, ...] = ()  # candidates with a name, for the sampler "attempts"
+    variants: Mapping[str, Variant] = field(default_factory=dict)  # by the name of their data
     seed: int = 0  # of weights, data order, dropout and sampler
     trials: int = 24  # finished trials unless the caller asks for another number
     description: str = ""  # one line for people
@@ -76,6 +96,7 @@ class Study:
         if not isinstance(self.seed, int) or not 0 <= self.seed < SEEDS:
             raise StudyError(f"seed must be a whole number from 0 to {SEEDS - 1}, got {self.seed!r}")
         self._check_objectives()
+        self._check_attempts()
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -107,7 +128,7 @@ class Study:
             )
         if not self.objectives:
             raise StudyError("a study needs at least one objective", hint='objectives=(maximize("accuracy"),)')
-        metrics = [objective.metric for objective in self.objectives]
+        metrics = [goal.metric for goal in self.objectives]
         if len(set(metrics)) < len(metrics):
             raise StudyError(f"each objective needs a metric of its own, got {', '.join(metrics)}")
         for metric in metrics:
@@ -116,6 +137,17 @@ class Study:
                     f"objective {metric!r} is not measured by study {self.name!r}",
                     hint=close_names(metric, self.metric_names),
                 )
+
+    def _check_attempts(self) -> None:
+        if not isinstance(self.attempts, tuple) or not all(isinstance(one, Attempt) for one in self.attempts):
+            raise StudyError(
+                f"attempts must be a tuple of attempts, got {self.attempts!r}",
+                hint="attempts=(attempts.constant(0.5), attempts.polynomial(0.1, 0.9))",
+            )
+        names = [attempt.name for attempt in self.attempts]
+        double = sorted({name for name in names if names.count(name) > 1})
+        if double:
+            raise StudyError(f"each attempt needs a name of its own, got {double[0]!r} more than once")
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,6 @@ from typing import Any
 
 import cloudpickle
 
-from sparsesearch.datasets import ImageClassification
 from sparsesearch.errors import StudyError, close_names
 from sparsesearch.space import Choice, Float, Int, SearchSpace, Value
 from sparsesearch.study import Study, Training
@@ -76,6 +75,8 @@ def override(study: Study, settings: Mapping[str, str]) -> Study:
     Raises:
         StudyError: an unknown setting or a value of the wrong type.
     """
+    # The data first: they bring their own training, which the other settings change.
+    study = _on_dataset(study, settings.get("dataset", study.dataset))
     training_names = [field.name for field in dataclasses.fields(Training)]
     space_names = [field.name for field in dataclasses.fields(SearchSpace)]
     training: dict[str, Any] = {}
@@ -86,11 +87,9 @@ def override(study: Study, settings: Mapping[str, str]) -> Study:
             training[name] = _parse_training(name, text)
         elif name in space_names:
             space[name] = parse_domain(name, text)
-        elif name == "dataset":
-            changes["load_data"] = _renamed_data(study, text)
         elif name in STUDY_SETTINGS:
             changes[name] = _parse_number(name, text, int)
-        else:
+        elif name != "dataset":
             known = [*training_names, *space_names, *STUDY_SETTINGS, "dataset"]
             raise StudyError(f"study {study.name!r} has no setting {name!r}", hint=close_names(name, known))
     return dataclasses.replace(
@@ -185,18 +184,27 @@ def _study_of(module: ModuleType) -> Study:
     return study
 
 
-def _renamed_data(study: Study, name: str) -> ImageClassification:
-    if not isinstance(study.load_data, ImageClassification):
+def _on_dataset(study: Study, name: str) -> Study:
+    """The study on its variant of that name, with the variant's training."""
+    if name == study.dataset:
+        return study
+    if name not in study.variants:
+        known = [study.dataset, *study.variants]
         raise StudyError(
-            f"study {study.name!r} loads its own data, so dataset cannot be set to {name!r}",
-            hint="change load_data in the study file",
+            f"study {study.name!r} has no data set {name!r}",
+            hint=close_names(name, known) if study.variants else "add it to the study file: variants={...}",
         )
-    return dataclasses.replace(study.load_data, name=name)
+    variant = study.variants[name]
+    return dataclasses.replace(study, load_data=variant.load_data, training=variant.training)
 
 
 def _parse_training(name: str, text: str) -> Any:
     if name in ("epochs", "batch_size"):
         return _parse_number(name, text, int)
+    if name == "from_logits":
+        if text not in ("true", "false"):
+            raise StudyError(f"from_logits must be true or false, got {text!r}", hint="--set from_logits=true")
+        return text == "true"
     if name == "learning_rate":
         return _parse_number(name, text, float)
     return tuple(text.split(",")) if name == "metrics" else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,18 +33,19 @@ class TrialStatus(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KernelZeros:
-    """Zeros counted in one finished kernel."""
+class ZeroCount:
+    """Zeros counted in one finished array of weights: a kernel, a bias, a normalisation's scale."""
 
     name: str  # layer and weight, for example conv2d/kernel
     weights: int  # > 0
     zeros: int  # exact zeros among them
-    target_zeros: int  # what the schedule asks for; 0 where the kernel is not pruned
+    target_zeros: int = 0  # what the schedule asks for
+    prunable: bool = True  # False for biases and for layers that stay dense
 
     @property
     def missed(self) -> int:
-        """How many weights the zeros are away from their target."""
-        return abs(self.zeros - self.target_zeros)
+        """How many weights the zeros are away from their target; 0 where nothing can be pruned."""
+        return abs(self.zeros - self.target_zeros) if self.prunable else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,19 +55,37 @@ class Measurement:
     ``metrics`` hold the loss and the study's metrics on validation data under their plain names, on
     test data as ``test_...``, the sizes of `SIZE_METRICS` in bytes, ``sparsity`` over the prunable
     weights and ``total_sparsity`` over all of them as fractions, and ``train_seconds``, the wall clock of
-    training. ``history`` has one mapping per epoch.
+    training. ``zeros`` counts every array of weights, ``history`` has one mapping per epoch, and
+    ``predictions`` are a regression's outputs for the inspection's sample.
     """
 
     metrics: Mapping[str, float]
-    kernels: tuple[KernelZeros, ...] = ()
+    zeros: tuple[ZeroCount, ...] = ()
     history: tuple[Mapping[str, float], ...] = ()
+    predictions: tuple[float, ...] = ()
+
+    @property
+    def kernels(self) -> tuple[ZeroCount, ...]:
+        """The arrays that can be pruned."""
+        return tuple(count for count in self.zeros if count.prunable)
+
+    @property
+    def weights(self) -> int:
+        """How many weights were counted, trained or not."""
+        return sum(count.weights for count in self.zeros)
+
+    @property
+    def zero_weights(self) -> int:
+        """How many of them are exactly zero."""
+        return sum(count.zeros for count in self.zeros)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `from_json` reads back."""
         return {
             "metrics": dict(self.metrics),
-            "kernels": [[kernel.name, kernel.weights, kernel.zeros, kernel.target_zeros] for kernel in self.kernels],
+            "zeros": [dataclasses.asdict(count) for count in self.zeros],
             "history": [dict(epoch) for epoch in self.history],
+            "predictions": list(self.predictions),
         }
 
     @classmethod
@@ -73,11 +93,9 @@ class Measurement:
         """Inverse of `to_json`."""
         return cls(
             metrics=fields["metrics"],
-            kernels=tuple(
-                KernelZeros(name=name, weights=weights, zeros=zeros, target_zeros=target)
-                for name, weights, zeros, target in fields["kernels"]
-            ),
+            zeros=tuple(ZeroCount(**count) for count in fields["zeros"]),
             history=tuple(fields["history"]),
+            predictions=tuple(fields["predictions"]),
         )
 
 
@@ -96,6 +114,7 @@ class Trial:
     number: int  # counted from 0 within the study; BASELINE for the dense network
     status: TrialStatus
     candidate: Candidate | None  # None for the dense baseline
+    attempt: str = ""  # name of the study's attempt that the candidate is, if it is one
     schedule: Schedule | None = None  # the candidate in whole steps
     seed: int = 0
     measurement: Measurement | None = None  # COMPLETE only

@@ -1,6 +1,6 @@
-"""ConvNet of the pruning articles on handwritten digits."""
+"""ConvNet of the pruning articles on handwritten digits, MNIST or Fashion-MNIST."""
 
-from sparsesearch import Choice, Float, SearchSpace, Study, Training, datasets, maximize, minimize
+from sparsesearch import Choice, Float, SearchSpace, Study, Training, Variant, attempts, datasets, maximize, minimize
 
 
 def build_model():
@@ -22,6 +22,11 @@ def build_model():
     )
 
 
+# As published for MNIST.
+PUBLISHED = Training(
+    epochs=30, batch_size=250, optimizer="adam", loss="sparse_categorical_crossentropy", metrics=("accuracy",)
+)
+
 study = Study(
     name="cnn",
     build_model=build_model,
@@ -35,6 +40,10 @@ study = Study(
         loss="sparse_categorical_crossentropy",
         metrics=("accuracy",),
     ),
+    variants={
+        name: Variant(load_data=datasets.image_classification(name, size=28), training=PUBLISHED)
+        for name in ("mnist", "fashion_mnist")
+    },
     space=SearchSpace(
         schedule=Choice("constant", "polynomial"),
         initial_sparsity=Float(0.0, 0.5),
@@ -44,5 +53,8 @@ study = Study(
         frequency=Choice(5, 10, 25, 50),
     ),
     objectives=(maximize("accuracy"), minimize("zipped_tflite_bytes")),
-    seed=0,
+    attempts=(
+        attempts.polynomial(0.0, 0.875, begin_fraction=0.2),
+        attempts.constant(0.875, begin_fraction=0.2),
+    ),
 )

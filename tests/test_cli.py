@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shlex
 import subprocess
@@ -48,6 +49,11 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         ("optimize --study cnn --trials 0", "error: trials must be at least 1, got 0"),
         ("optimize --study cnn --workers 0", "error: workers must be at least 1, got 0"),
         ("optimize --study cnn --sampler tpee", "error: there is no sampler 'tpee' (did you mean tpe?)"),
+        ("optimize --study mine.py --sampler attempts", "error: study 'analytic' has no attempts (attempts="),
+        ("compare --study cnn --over schedul", "error: there is no parameter 'schedul' to compare (did you mean schedule?)"),
+        ("compare --study cnn --over end_fraction", "error: study 'cnn' fixes end_fraction at 1.0, so there is nothing to compare"),
+        ("compare --study cnn --over schedule --pairs 1", "error: a comparison needs at least 2 pairs, got 1"),
+        ("optimize --study cnn --set from_logits=yes", "error: from_logits must be true or false, got 'yes'"),
         ("optimize --study cnn --timeout soon", "error: --timeout must be a time above 0, got 'soon'"),
         ("optimize --study cnn --set epochs", "error: --set takes NAME=VALUE, got 'epochs'"),
         ("optimize --study cnn --set epoch=3", "error: study 'cnn' has no setting 'epoch' (did you mean epochs?)"),
@@ -61,6 +67,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_1(run: Run, line: str, message: str) -> None:
+    Path("mine.py").write_text("from sparsesearch.problems import analytic_study\nstudy = analytic_study()")
     code, out, err = run(line)
     assert code == 1
     assert out == ""
@@ -113,7 +120,11 @@ def test_front_trials_and_show_read_the_storage(searched: Searched, run: Run) ->
     assert f"{len(record.front)} of 8 complete trials" in out
     assert "no pruning" in out
     code, out, _ = run("trials --study analytic")
-    assert len(out.splitlines()) == 1 + 1 + 8
+    rows = [
+        line for line in out.splitlines() if line.split()[:1] in [["dense"], *([str(number)] for number in range(8))]
+    ]
+    assert len(rows) == 1 + 8
+    assert "* moved to where an update of the masks falls" in out
     best = record.front[0].number
     code, out, _ = run(f"show --study analytic --trial {best}")
     assert f"analytic, trial {best} " in out
@@ -130,7 +141,7 @@ def test_json_is_the_same_and_nothing_else_on_stdout(searched: Searched, run: Ru
     every = json.loads(run("trials --study analytic --json").out)
     assert [row["trial"] for row in every["trials"]] == list(range(8))
     shown = json.loads(run("show --study analytic --trial 2 --json").out)
-    assert shown["kernels"][0][0] == "only/kernel"
+    assert shown["zeros"][0]["name"] == "only/kernel"
     assert len(shown["history"]) == 4
 
 
@@ -177,7 +188,10 @@ def test_a_report_is_written_where_asked(searched: Searched, run: Run) -> None:
 
 
 def test_studies_are_listed_with_a_line_each(run: Run) -> None:
-    assert "cnn          ConvNet of the pruning articles on handwritten digits." in run("studies").out
+    assert (
+        "cnn          ConvNet of the pruning articles on handwritten digits, MNIST or Fashion-MNIST."
+        in run("studies").out
+    )
 
 
 def test_the_version_is_the_packages(run: Run) -> None:
@@ -208,6 +222,20 @@ def test_reading_commands_load_no_tensorflow(searched: Searched) -> None:
     ]
     done = subprocess.run([sys.executable, "-c", "\n".join(line)], capture_output=True, text=True, check=True)
     assert done.stdout.rstrip().endswith("[]")
+
+
+def test_tensorboard_that_is_not_installed_is_said_before_the_search(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorboard" else find(name))
+    code, _, err = run("optimize --study cnn --tensorboard logs")
+    assert (code, err) == (1, "error: TensorBoard is not installed, so it gets no logs (pip install tensorboard)\n")
+
+
+def test_after_the_attempts_a_sampler_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["sparsesearch", "optimize", "--study", "mlp", "--sampler", "attempts"])
+    assert cli._command_for_more(22) == "sparsesearch optimize --study mlp --trials 22"
+    monkeypatch.setattr(sys, "argv", ["sparsesearch", "optimize", "--study", "mlp", "--sampler", "nsga2"])
+    assert cli._command_for_more(22) == "sparsesearch optimize --study mlp --sampler nsga2 --trials 22"
 
 
 def test_a_continuing_command_has_a_larger_number(monkeypatch: pytest.MonkeyPatch) -> None:

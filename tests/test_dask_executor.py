@@ -11,9 +11,10 @@ import pytest
 
 from sparsesearch.dask_executor import DaskExecutor, count_workers
 from sparsesearch.errors import DataError, EvaluationError, StudyError, WorkerError
-from sparsesearch.executor import Outcome
+from sparsesearch.executor import Assignment, Outcome, Report
 from sparsesearch.inspection import Inspection
 from sparsesearch.problems import AnalyticProblem
+from sparsesearch.trial import Evaluation, Measurement
 from tests.contracts.test_executors import assignment
 
 
@@ -158,5 +159,34 @@ def test_the_first_worker_loads_the_data_alone(tmp_path: Path) -> None:
     executor = DaskExecutor(CountsInspections(), workers=3, environment={"INSPECTIONS": str(tmp_path)})
     try:
         assert executor.inspect().weights == 1
+    finally:
+        executor.close()
+
+
+class SlowStart(AnalyticProblem):
+    """Prepares for two seconds in every process, and says in which one it evaluates."""
+
+    def inspect(self) -> Inspection:
+        time.sleep(2)
+        return super().inspect()
+
+    def evaluate(self, assignment: Assignment, report: Report) -> Evaluation:
+        evaluation = super().evaluate(assignment, report)
+        metrics = {**evaluation.measurement.metrics, "process": os.getpid()}
+        return dataclasses.replace(evaluation, measurement=Measurement(metrics=metrics))
+
+
+def test_no_evaluation_waits_behind_another_while_a_worker_is_free() -> None:
+    executor = DaskExecutor(SlowStart(epoch_seconds=1.0), workers=2)
+    try:
+        executor.inspect()
+        processes: list[float] = []
+        for number in range(4):
+            executor.submit(assignment(number))
+            while number % 2 and len(processes) < number + 1:
+                event = executor.next_event(timeout=10)
+                if isinstance(event, Outcome) and isinstance(event.result, Evaluation):
+                    processes.append(event.result.measurement.metrics["process"])
+        assert len({*processes[:2]}) == len({*processes[2:]}) == 2
     finally:
         executor.close()

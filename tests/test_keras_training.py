@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -17,7 +18,7 @@ from sparsesearch.keras_training import Trainer, check_targets
 from sparsesearch.model_files import check_outputs, run_tflite, zipped
 from sparsesearch.schedule import ConstantSparsity
 from sparsesearch.tensorflow_runtime import last_line
-from sparsesearch.trial import Evaluation, KernelZeros
+from sparsesearch.trial import Evaluation, ZeroCount
 from tests.keras_studies import regression_data, small_digits, tiny_study
 
 SCHEDULE = ConstantSparsity(final_sparsity=0.8, begin_step=11, end_step=44, frequency=11)
@@ -79,7 +80,8 @@ def test_metrics_are_those_of_the_shipped_tflite(trained: tuple[Trainer, Evaluat
 def test_epochs_are_reported_with_the_sparsity_held(trained: tuple[Trainer, Evaluation, list[EpochEnd]]) -> None:
     _, evaluation, events = trained
     assert [(event.number, event.epoch) for event in events] == [(7, 1), (7, 2), (7, 3), (7, 4)]
-    assert set(events[0].metrics) == {"train_loss", "train_accuracy", "val_loss", "val_accuracy", "sparsity"}
+    quality = {f"{split}_{name}" for split in ("train", "val") for name in ("loss", "accuracy")}
+    assert set(events[0].metrics) == quality | {"sparsity", "target_sparsity"}
     assert [event.metrics for event in events] == list(evaluation.measurement.history)
     held = [event.metrics["sparsity"] for event in events]
     assert held == pytest.approx([SCHEDULE.sparsity_at(11 * epoch) for epoch in (1, 2, 3, 4)], abs=0.001)
@@ -91,8 +93,8 @@ def test_the_last_validation_is_the_measured_one(trained: tuple[Trainer, Evaluat
 
 
 def test_a_kernel_that_misses_its_target_fails_by_name() -> None:
-    hit = KernelZeros(name="dense/kernel", weights=100, zeros=81, target_zeros=80)
-    missed = KernelZeros(name="conv2d/kernel", weights=100, zeros=82, target_zeros=80)
+    hit = ZeroCount(name="dense/kernel", weights=100, zeros=81, target_zeros=80)
+    missed = ZeroCount(name="conv2d/kernel", weights=100, zeros=82, target_zeros=80)
     check_targets((hit,), SCHEDULE)
     check_targets((replace(missed, target_zeros=0),), None)
     with pytest.raises(EvaluationError, match="missed its target: conv2d/kernel has 82 zeros, not 80$"):
@@ -148,6 +150,91 @@ def test_regression_and_recurrent_networks_are_trained_and_measured(build: Any, 
     measurement = trainer.evaluate(Assignment(number=0, schedule=schedule, seed=0), lambda event: None).measurement
     assert len(measurement.kernels) == kernels
     assert {"loss", "mae", "test_loss", "test_mae", "zipped_tflite_bytes"} <= set(measurement.metrics)
+
+
+def test_every_array_of_weights_is_counted(trained: tuple[Trainer, Evaluation, list[EpochEnd]]) -> None:
+    trainer, evaluation, _ = trained
+    measurement = evaluation.measurement
+    network = trainer._network.stripped
+    names = [count.name for count in measurement.zeros]
+    assert len(set(names)) == len(names) == len(network.weights)
+    assert measurement.weights == network.count_params()
+    in_file = []
+    with h5py.File(io.BytesIO(evaluation.files["model.h5"])) as file:
+        file.visititems(lambda _, item: in_file.append(np.array(item)) if isinstance(item, h5py.Dataset) else None)
+    assert measurement.zero_weights == sum(int((weight == 0).sum()) for weight in in_file)
+    assert {count.name.rpartition("/")[2] for count in measurement.kernels} == {"kernel"}
+    assert not any(count.prunable for count in measurement.zeros if "bias" in count.name or "batch" in count.name)
+
+
+def test_each_epoch_says_what_was_asked_and_what_was_held(
+    trained: tuple[Trainer, Evaluation, list[EpochEnd]],
+) -> None:
+    _, evaluation, _ = trained
+    history = evaluation.measurement.history
+    assert [epoch["target_sparsity"] for epoch in history] == [0.8] * 4, "from step 11, the last of the first epoch"
+    assert [epoch["sparsity"] for epoch in history] == pytest.approx([0.8] * 4, abs=1e-3)
+
+
+def test_a_regression_keeps_its_first_test_predictions() -> None:
+    trainer = Trainer(regression_study(mlp, regression_data))
+    sample = trainer.inspection().sample
+    assert sample is not None and sample.input_name == "input"
+    x, y = regression_data().test
+    assert sample.inputs == tuple(float(value) for value in x[:, 0])
+    measurement = trainer.evaluate(Assignment(number=0, schedule=None, seed=0), lambda event: None).measurement
+    error = np.mean(np.square(np.array(measurement.predictions) - y[:, 0]))
+    assert error == pytest.approx(measurement.metrics["test_loss"], rel=1e-4)
+    positions = Trainer(regression_study(lstm, windows)).inspection().sample
+    assert positions is not None and positions.inputs[:3] == (0, 1, 2) and positions.input_name == "test example"
+
+
+def test_a_classifier_keeps_no_predictions(trained: tuple[Trainer, Evaluation, list[EpochEnd]]) -> None:
+    trainer, evaluation, _ = trained
+    assert trainer.inspection().sample is None and evaluation.measurement.predictions == ()
+
+
+def digits_network(activation: str | None) -> Any:
+    layers = tf_keras.layers
+    return lambda: tf_keras.Sequential(
+        [layers.Input((8, 8, 1)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(10, activation=activation)]
+    )
+
+
+def bytes_of_digits() -> Data:
+    data = small_digits()
+    return Data(**{name: ((x * 255).astype(np.uint8), y) for name, (x, y) in data.splits.items()})
+
+
+def test_logits_are_trained_like_probabilities_and_bytes_like_numbers() -> None:
+    found = {}
+    for from_logits, activation in ((True, None), (False, "softmax")):
+        training = replace(tiny_study().training, from_logits=from_logits)
+        study = tiny_study(training=training, build_model=digits_network(activation), load_data=bytes_of_digits)
+        trainer = Trainer(study)
+        assert trainer._train[0].dtype == tf.uint8, "a byte per pixel stays a byte"
+        found[from_logits] = trainer.evaluate(Assignment(number=0, schedule=SCHEDULE, seed=0), lambda event: None)
+    logits, probabilities = (found[kind].measurement.metrics for kind in (True, False))
+    assert logits["loss"] == pytest.approx(probabilities["loss"], rel=1e-3)
+    assert logits["accuracy"] == probabilities["accuracy"] > 0.5
+
+
+def test_tensorboard_gets_the_sparsity_of_every_kernel_and_changes_nothing(
+    tmp_path: Path, trained: tuple[Trainer, Evaluation, list[EpochEnd]]
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trainer = Trainer(tiny_study(), tensorboard=tmp_path)
+    measurement = trainer.evaluate(Assignment(number=7, schedule=SCHEDULE, seed=0), lambda event: None).measurement
+    assert {**measurement.metrics, "train_seconds": 0} == {**trained[1].measurement.metrics, "train_seconds": 0}
+    assert [path.name for path in tmp_path.iterdir()] == ["trial-007"]
+    logs = EventAccumulator(str(tmp_path / "trial-007" / "metrics"))
+    logs.Reload()
+    tags = [tag for tag in logs.Tags()["tensors"] if "sparsity" in tag]
+    assert len(tags) == len(measurement.kernels)
+    for tag in tags:
+        held = [float(tf.make_ndarray(event.tensor_proto)) for event in logs.Tensors(tag)]
+        assert held == pytest.approx([0, 0.8, 0.8, 0.8, 0.8], abs=0.02), "before each epoch, and at the end"
 
 
 def test_metrics_keep_the_name_the_study_gives_them() -> None:

@@ -6,10 +6,19 @@ from collections.abc import Callable
 import pytest
 
 from sparsesearch import maximize, minimize
-from sparsesearch.plotly_figures import front_figure, hypervolume_figure, importance_figure
+from sparsesearch.inspection import RegressionSample
+from sparsesearch.plotly_figures import (
+    front_figure,
+    hypervolume_figure,
+    importance_figure,
+    prediction_figure,
+    sparsity_figure,
+    target_curve,
+)
 from sparsesearch.problems import AnalyticProblem
 from sparsesearch.record import StudyRecord
 from sparsesearch.report_page import report_page
+from sparsesearch.schedule import PolynomialDecay
 from sparsesearch.tables import front_table
 
 Searched = Callable[..., StudyRecord]
@@ -39,6 +48,51 @@ def test_hypervolume_is_drawn_over_trials(searched: Searched) -> None:
     assert list(curve.x) == [1, 2, 3, 4, 5, 6]
     assert list(curve.y) == record.hypervolume().tolist()
     assert 0 < curve.y[-1] <= 1
+
+
+def test_curves_show_what_was_asked_and_what_was_held(searched: Searched) -> None:
+    record = searched(trials=8)
+    lines, points = sparsity_figure(record).data[::2], sparsity_figure(record).data[1::2]
+    assert len(lines) == len(points) == len(record.front)
+    for trial, line, held in zip(record.front, lines, points, strict=True):
+        assert trial.schedule is not None
+        assert line.y[-1] == trial.schedule.final_sparsity
+        assert [line.y[line.x.index(step)] for step in line.x] == [trial.schedule.sparsity_at(step) for step in line.x]
+        assert list(held.x) == [100, 200, 300, 400]
+        assert list(held.y) == [trial.schedule.sparsity_at(step) for step in held.x]
+    assert [line.visible for line in lines].count(True) == min(3, len(lines))
+
+
+def test_a_curve_of_many_updates_is_thinned_and_keeps_its_end(searched: Searched) -> None:
+    record = searched(trials=1)
+    assert record.inspection is not None
+    record = dataclasses.replace(record, inspection=dataclasses.replace(record.inspection, total_steps=100_000))
+    ramp = PolynomialDecay(
+        initial_sparsity=0.0, final_sparsity=0.9, power=3, begin_step=0, end_step=100_000, frequency=1
+    )
+    steps, targets = target_curve(dataclasses.replace(record.trials[0], schedule=ramp), record)
+    assert len(steps) <= 203
+    assert steps[-1] == 100_000 and targets[-1] == 0.9
+
+
+def test_predictions_stand_beside_the_truth(searched: Searched) -> None:
+    record = searched(trials=3)
+    assert record.inspection is not None
+    with pytest.raises(ValueError, match="predicts no single number"):
+        prediction_figure(record)
+    assert "Predictions against truth" not in report_page(record, {})
+    sample = RegressionSample(inputs=(0.0, 1.0), targets=(0.5, 0.6), input_name="input")
+    trials = tuple(
+        dataclasses.replace(trial, measurement=dataclasses.replace(trial.measurement, predictions=(trial.number, 1.0)))
+        for trial in record.trials
+    )
+    regression = dataclasses.replace(
+        record, trials=trials, inspection=dataclasses.replace(record.inspection, sample=sample)
+    )
+    truth, *predicted = prediction_figure(regression).data
+    assert list(truth.y) == [0.5, 0.6]
+    assert [curve.y[0] for curve in predicted] == [trial.number for trial in regression.front]
+    assert "Predictions against truth" in report_page(regression, {})
 
 
 def test_importances_are_grouped_bars() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 import pytest
 
+from sparsesearch import attempts
+from sparsesearch.api import target
 from sparsesearch.errors import StudyError, TrackingError
 from sparsesearch.executor import EpochEnd, InlineExecutor
 from sparsesearch.optuna_sampler import OptunaSampler
@@ -216,3 +219,65 @@ def test_no_trial_starts_after_the_deadline(storage_url: str) -> None:
     allowed = iter([True, True] + [False] * 99)
     run(study, sampler, trials=9, should_start=lambda: next(allowed))
     assert statuses(sampler.record()) == [TrialStatus.COMPLETE] * 2
+
+
+ATTEMPTS = (
+    attempts.polynomial(0.0, 0.99, frequency=7, name="outside"),
+    attempts.constant(0.5),
+    attempts.constant(0.5, name="the same again"),
+)
+
+
+def run_attempts(study: Study, url: str) -> StudyRecord:
+    sampler = sampler_for(study, url, sampler="attempts")
+    run(study, sampler, trials=target(study, sampler.record(), sampler="attempts"))
+    return sampler.record()
+
+
+def test_attempts_are_tried_as_they_are_and_once(storage_url: str, recwarn: pytest.WarningsRecorder) -> None:
+    study = analytic_study(attempts=ATTEMPTS)
+    record = run_attempts(study, storage_url)
+    assert [trial.attempt for trial in record.trials] == ["outside", "const 0.5", "the same again"]
+    assert [trial.candidate for trial in record.trials] == [attempt.candidate for attempt in ATTEMPTS]
+    assert [trial.same_as for trial in record.trials] == [None, None, 1]
+    assert record.trials[0].metrics["sparsity"] == 0.99, "the space ends at 0.98"
+    assert run_attempts(study, storage_url) == record
+    more = dataclasses.replace(study, attempts=(*ATTEMPTS, attempts.constant(0.6)))
+    assert [trial.attempt for trial in run_attempts(more, storage_url).trials[3:]] == ["const 0.6"]
+    assert not recwarn.list, "Optuna is not asked for values outside the space"
+
+
+def test_a_sampler_goes_on_from_the_attempts(storage_url: str) -> None:
+    study = analytic_study(attempts=ATTEMPTS)
+    before = run_attempts(study, storage_url)
+    sampler = sampler_for(study, storage_url, sampler="tpe")
+    run(study, sampler, trials=14)
+    record = sampler.record()
+    assert record.trials[:3] == before.trials
+    assert {trial.attempt for trial in record.trials[3:]} == {""}
+    learnt = sampler._study.trials[1].params
+    assert learnt["final_sparsity"] == 0.5 and learnt["frequency"] == 100
+    assert "final_sparsity" not in sampler._study.trials[0].params
+
+
+def test_an_interrupted_attempt_is_repeated_under_its_name(storage_url: str) -> None:
+    study = analytic_study(attempts=ATTEMPTS)
+    sampler = sampler_for(study, storage_url, sampler="attempts")
+    executor = InlineExecutor(AnalyticProblem())
+    events = search(
+        study, inspection=executor.inspect(), sampler=sampler, executor=executor, tracker=NullTracker(), trials=3
+    )
+    for event in events:
+        if event.number == 0:
+            break
+    events.close()
+    assert statuses(sampler.record()) == [TrialStatus.STOPPED]
+    record = run_attempts(study, storage_url)
+    assert record.finished == 3
+    assert sorted(trial.attempt for trial in record.complete) == sorted(attempt.name for attempt in ATTEMPTS)
+
+
+def test_attempts_have_the_seed_they_ask_for(storage_url: str) -> None:
+    seeded = tuple(dataclasses.replace(ATTEMPTS[1], name=f"seed {seed}", seed=seed) for seed in (3, 4))
+    record = run_attempts(analytic_study(attempts=seeded), storage_url)
+    assert [(trial.seed, trial.same_as) for trial in record.trials] == [(3, None), (4, None)]

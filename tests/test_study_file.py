@@ -34,7 +34,7 @@ def write(path: str, text: str) -> str:
 def test_shipped_studies_load_by_name() -> None:
     study = load_study("cnn")
     assert (study.name, study.dataset) == ("cnn", "digits")
-    assert study.description == "ConvNet of the pruning articles on handwritten digits."
+    assert study.description == "ConvNet of the pruning articles on handwritten digits, MNIST or Fashion-MNIST."
 
 
 def test_a_file_is_a_study_and_its_docstring_the_description() -> None:
@@ -124,7 +124,7 @@ def test_a_range_of_frequencies_is_of_whole_numbers() -> None:
         ("final_sparsity", "90", "90 % is written 0.9"),
         ("frequency", "1.5", "whole optimizer steps"),
         ("schedule", "linear", "must be one of constant, polynomial"),
-        ("dataset", "mnits", r"no data set 'mnits' \(did you mean mnist\?\)"),
+        ("dataset", "mnits", r"study 'cnn' has no data set 'mnits' \(did you mean mnist\?\)"),
         ("seed", "-1", "seed must be a whole number from 0 to 4294967295, got -1"),
         ("seed", "5000000000", "got 5000000000"),
     ],
@@ -134,8 +134,8 @@ def test_settings_that_do_not_fit_are_refused(name: str, value: str, message: st
         override(load_study("cnn"), {name: value})
 
 
-def test_data_of_a_users_own_cannot_be_renamed() -> None:
-    with pytest.raises(StudyError, match="loads its own data"):
+def test_a_study_without_variants_has_no_other_data() -> None:
+    with pytest.raises(StudyError, match="study 'mine' has no data set 'mnist' .add it to the study file: variants="):
         load_study(write("mine.py", MINE), settings={"dataset": "mnist"})
 
 
