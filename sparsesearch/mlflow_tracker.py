@@ -36,6 +36,8 @@ SEARCH_TAG = "sparsesearch.search"  # identifies one search, whatever others are
 FRONT_TAG = "front"
 FRONT_FILTER = f"tags.{FRONT_TAG} = 'yes'"
 ZEROS_FILE = "zeros.json"
+EPOCH_SECONDS = 1.0  # the metrics of epochs are seen at most this much later
+BATCH_METRICS = 1000  # MLflow takes no more at a time
 
 STATUSES = {
     TrialStatus.COMPLETE: "FINISHED",
@@ -66,6 +68,8 @@ class MlflowTracker:
         self._artifacts = artifacts
         self._owner = this_process()
         self._runs: dict[int, str] = {}
+        self._epochs: dict[int, list[Metric]] = {}  # by trial: what was not sent yet
+        self._sent = time.monotonic()
         self._uncompared: list[tuple[str, Trial]] = []
         with tracking_errors(uri), _impatient():
             self._client = MlflowClient(tracking_uri=self._uri)
@@ -110,9 +114,15 @@ class MlflowTracker:
 
     def epoch(self, event: EpochEnd) -> None:
         """See `sparsesearch.tracking.Tracker.epoch`."""
-        if event.number in self._runs:  # else its last words came after its end
+        if event.number not in self._runs:  # its last words came after its end
+            return
+        self._epochs.setdefault(event.number, []).extend(_metrics(event.metrics, step=event.epoch))
+        # Small networks have many epochs in a second, and every request costs milliseconds.
+        if time.monotonic() - self._sent > EPOCH_SECONDS:
             with tracking_errors(self._uri):
-                self._client.log_batch(self._runs[event.number], metrics=_metrics(event.metrics, step=event.epoch))
+                for number in list(self._epochs):
+                    self._send_epochs(number, self._runs[number])
+            self._sent = time.monotonic()
 
     def finish(self, trial: Trial, files: Mapping[str, bytes]) -> None:
         """See `sparsesearch.tracking.Tracker.finish`."""
@@ -120,6 +130,7 @@ class MlflowTracker:
         if run is None:
             return  # its start could not be recorded either
         with tracking_errors(self._uri):
+            self._send_epochs(trial.number, run)
             if trial.measurement:
                 self._log_measurement(run, trial, trial.measurement)
                 self._log_times_smaller(run, trial)
@@ -146,6 +157,13 @@ class MlflowTracker:
         """Put the report of the study beside the parent run's numbers."""
         with tracking_errors(self._uri):
             self._client.log_artifact(self._parent, str(path))
+
+    def _send_epochs(self, number: int, run: str) -> None:
+        self._log_metrics(run, self._epochs.pop(number, []))
+
+    def _log_metrics(self, run: str, metrics: list[Metric]) -> None:
+        for begin in range(0, len(metrics), BATCH_METRICS):
+            self._client.log_batch(run, metrics=metrics[begin : begin + BATCH_METRICS])
 
     def _find_experiment(self, record: StudyRecord) -> str:
         experiment = self._find_or_create_experiment(record)
@@ -181,8 +199,8 @@ class MlflowTracker:
     def _log_measurement(self, run: str, trial: Trial, measurement: Measurement) -> None:
         values = dict(measurement.metrics)
         if trial.same_as is not None:
-            for epoch, metrics in enumerate(measurement.history, start=1):
-                self._client.log_batch(run, metrics=_metrics(metrics, step=epoch))
+            epochs = enumerate(measurement.history, start=1)
+            self._log_metrics(run, [one for epoch, metrics in epochs for one in _metrics(metrics, step=epoch)])
         # The latest metric is the one with the highest step: final values come after the last epoch's.
         self._client.log_batch(run, metrics=_metrics(values, step=len(measurement.history)))
         columns = {

@@ -78,13 +78,14 @@ def test_every_dependency_is_bounded_pinned_and_imported_where_it_says() -> None
         assert name is not None
         assert ">=" in requirement
         assert name[0].lower() in pinned
-        commented = re.search(rf'"{re.escape(requirement)}", +# ([\w., ]+\.py)', text)
+        commented = re.search(rf'"{re.escape(requirement)}", +# ([\w./, ]+\.py)', text)
         assert commented, f"{requirement} does not say which file needs it"
         module = {
             "tensorflow-model-optimization": "tensorflow_model_optimization",
             "tf-keras": "tf_keras",
             "ai-edge-litert": "ai_edge_litert",
             "scikit-learn": "sklearn",
+            "pillow": "PIL",
             "python-dotenv": "dotenv",
         }.get(name[0], name[0])
         for file in commented[1].split(", "):
