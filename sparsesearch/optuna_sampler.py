@@ -27,7 +27,7 @@ from sparsesearch.optuna_storage import (
 from sparsesearch.process import is_gone, this_process
 from sparsesearch.record import StudyRecord
 from sparsesearch.search import ATTEMPTS
-from sparsesearch.space import Candidate, Choice, Domain, Int, SearchSpace, Value
+from sparsesearch.space import POLYNOMIAL_ONLY, Candidate, Choice, Domain, Int, SearchSpace, Value
 from sparsesearch.study import Study
 from sparsesearch.trial import BASELINE, Trial, TrialStatus
 
@@ -168,8 +168,14 @@ def importances(storage: OptunaStorage, record: StudyRecord) -> dict[str, dict[s
     """
     study = optuna.load_study(study_name=record.name, storage=storage.rdb)
     found: dict[str, dict[str, float]] = {}
-    if len(record.complete) < 4:
+    # A parameter that some trial lacks would be left out for all: an attempt outside the space is, instead.
+    complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    names = {name for trial in complete for name in trial.params if name not in POLYNOMIAL_ONLY}
+    inside = [trial for trial in complete if names <= trial.params.keys()]
+    if len(inside) < 4:
         return found
+    study = optuna.create_study(directions=study.directions)
+    study.add_trials(inside)
     for position, goal in enumerate(record.objectives):
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
         try:

@@ -18,6 +18,7 @@ from sparsesearch.trial import Trial
 # Okabe & Ito 2008: told apart by colour-blind readers; symbols differ as well.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
 COLORS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+ERROR_MAGNITUDES = 30  # errors that differ by a larger factor are drawn on a logarithmic scale
 FEW_TRIALS = 12
 CURVE_POINTS = 200  # of a schedule's curve: more cannot be told apart
 SHOWN = 3  # trials of the front that a figure of curves begins with
@@ -57,8 +58,8 @@ def front_figure(record: StudyRecord) -> go.Figure:
                 hovertemplate=f"dense baseline<br>{_values(record, metrics)}<extra></extra>",
             )
         )
-    figure.update_xaxes(title=_axis_title(record, across), **_size_axis(across))
-    figure.update_yaxes(title=_axis_title(record, up))
+    for goal, update in ((across, figure.update_xaxes), (up, figure.update_yaxes)):
+        update(title=_axis_title(record, goal), **_scale(goal, _seen(record, goal.metric)))
     return _styled(figure, height=460)
 
 
@@ -182,9 +183,13 @@ def prediction_figure(record: StudyRecord) -> go.Figure:
 
 def _leading(front: list[Trial]) -> Iterator[tuple[Trial, str, bool | str]]:
     """The front with a colour for each trial; some spread over it are shown, the others wait in the legend."""
-    shown = {round(position * (len(front) - 1) / max(SHOWN - 1, 1)) for position in range(SHOWN)}
-    for position, (trial, color) in enumerate(zip(front, itertools.cycle(COLORS), strict=False)):
-        yield trial, color, True if position in shown else "legendonly"
+    shown = sorted({round(position * (len(front) - 1) / (SHOWN - 1)) for position in range(SHOWN)})
+    others = itertools.cycle(COLORS[SHOWN:])
+    for position, trial in enumerate(front):
+        if position in shown:
+            yield trial, COLORS[shown.index(position)], True
+        else:
+            yield trial, next(others), "legendonly"
 
 
 def plot_axes(record: StudyRecord) -> tuple[Objective, Objective]:
@@ -251,11 +256,21 @@ def _values(record: StudyRecord, metrics: Mapping[str, float]) -> str:
     )
 
 
-def _size_axis(goal: Objective) -> dict[str, Any]:
-    """A logarithmic axis for sizes, with ticks at 1, 2 and 5 times the powers of ten."""
+def _seen(record: StudyRecord, metric: str) -> list[float]:
+    everything = [trial.metrics for trial in record.complete] + ([record.baseline.metrics] if record.baseline else [])
+    return [metrics[metric] for metrics in everything]
+
+
+def _scale(goal: Objective, values: list[float]) -> dict[str, Any]:
+    """A logarithmic axis for sizes that differ, and for errors of several magnitudes; else a linear one."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
     if not goal.metric.endswith("_bytes"):
-        return {}
-    ticks = [digit * 10**power for power in range(1, 11) for digit in (1, 2, 5)]
+        wide = goal.direction is Direction.MINIMIZE and 0 < low * ERROR_MAGNITUDES < high
+        return {"type": "log", "exponentformat": "power", "dtick": 1} if wide else {}
+    if high < 2 * low:
+        return {"tickformat": "~s", "ticksuffix": "B"}
+    digits = (1, 2, 5) if high > 10 * low else range(1, 10)
+    ticks = [digit * 10**power for power in range(1, 11) for digit in digits]
     return {"type": "log", "tickvals": ticks, "ticktext": [formatting.format_round_bytes(tick) for tick in ticks]}
 
 

@@ -35,6 +35,41 @@ def test_the_plane_shows_the_front_the_dominated_and_the_baseline(searched: Sear
     assert list(baseline.x) == [100_001]
 
 
+def with_metric(record: StudyRecord, name: str, values: tuple[float, ...]) -> StudyRecord:
+    """The record without a baseline, its trials' metric ``name`` replaced."""
+    trials = tuple(
+        dataclasses.replace(
+            trial, measurement=dataclasses.replace(trial.measurement, metrics={**trial.metrics, name: value})
+        )
+        for trial, value in zip(record.trials, values, strict=True)
+    )
+    return dataclasses.replace(record, baseline=None, trials=trials)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "axis"), [((1e4, 1e6), ("log", "20 kB")), ((2900, 6400), ("log", "4 kB")), ((3000, 3900), (None, None))]
+)
+def test_sizes_have_ticks_that_can_be_read(
+    searched: Searched, sizes: tuple[float, float], axis: tuple[str | None, str | None]
+) -> None:
+    drawn = front_figure(with_metric(searched(trials=2), "zipped_tflite_bytes", sizes)).layout.xaxis
+    assert drawn.type == axis[0]
+    inside = [
+        text
+        for tick, text in zip(drawn.tickvals or [], drawn.ticktext or [], strict=True)
+        if sizes[0] <= tick <= sizes[1]
+    ]
+    assert axis[1] in inside if axis[1] else drawn.ticksuffix == "B"
+    assert len(inside) >= 4 or axis[0] is None
+
+
+def test_errors_of_several_magnitudes_lie_on_a_logarithmic_axis(searched: Searched) -> None:
+    record = searched(trials=2, objectives=(minimize("loss"), minimize("zipped_tflite_bytes")))
+    for losses, scale in (((1e-4, 0.9), "log"), ((0.4, 0.9), None), ((0.0, 0.9), None)):
+        changed = with_metric(record, "loss", losses)
+        assert front_figure(changed).layout.yaxis.type == scale
+
+
 def test_a_study_of_one_objective_has_no_plane_but_a_report(searched: Searched) -> None:
     record = searched(trials=5, objectives=(maximize("accuracy"),))
     with pytest.raises(ValueError, match="needs two objectives"):

@@ -11,7 +11,7 @@ from sparsesearch import attempts
 from sparsesearch.api import target
 from sparsesearch.errors import StudyError, TrackingError
 from sparsesearch.executor import EpochEnd, InlineExecutor
-from sparsesearch.optuna_sampler import OptunaSampler
+from sparsesearch.optuna_sampler import OptunaSampler, importances
 from sparsesearch.optuna_storage import OptunaStorage
 from sparsesearch.pareto import pareto_mask
 from sparsesearch.problems import AnalyticProblem, analytic_study, front_accuracy
@@ -258,6 +258,15 @@ def test_a_sampler_goes_on_from_the_attempts(storage_url: str) -> None:
     learnt = sampler._study.trials[1].params
     assert learnt["final_sparsity"] == 0.5 and learnt["frequency"] == 100
     assert "final_sparsity" not in sampler._study.trials[0].params
+
+
+def test_an_attempt_outside_the_space_hides_no_parameter_from_the_importances(storage_url: str) -> None:
+    study = analytic_study(attempts=ATTEMPTS)
+    run_attempts(study, storage_url)
+    sampler = sampler_for(study, storage_url, sampler="random")
+    run(study, sampler, trials=12)
+    found = importances(OptunaStorage(storage_url), sampler.record())
+    assert found["zipped_tflite_bytes"]["final_sparsity"] > 0.8
 
 
 def test_an_interrupted_attempt_is_repeated_under_its_name(storage_url: str) -> None:
