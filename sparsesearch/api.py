@@ -100,7 +100,7 @@ def optimize(
         tracking: MLflow tracking URI, default ``MLFLOW_TRACKING_URI`` or a local database; "" tracks nowhere.
         fresh: start a new search beside earlier ones of this study.
         reports: folder for the report ``<study>.html``, None for no report.
-        tensorboard: folder for TensorBoard's logs of every trial, below a folder of the search's name.
+        tensorboard: folder for TensorBoard's logs of every training, below a folder of the search's name.
         observer: is told how the search goes on.
         evaluator: what evaluates a candidate, default a pruned Keras fit.
         stop: an event that ends the search when it is set; default one that Ctrl-C and SIGTERM set.
@@ -148,8 +148,6 @@ def optimize(
         memory = OptunaSampler(study, inspection, storage=opened, sampler=sampler, fresh=fresh)
         before = memory.record()
         total = target(study, before, sampler=sampler, trials=trials)
-        if sampler == ATTEMPTS and trials is None:
-            total = before.finished + memory.queued  # what another sampler left stopped comes first
         watcher.begin(study, inspection, before, total)
         events = search(
             study,
@@ -196,21 +194,22 @@ def compare(
     from sparsesearch.comparison import compare, comparison_study
 
     derived = comparison_study(study, over=over, pairs=pairs)
-    record = optimize(
-        derived,
-        sampler=ATTEMPTS,
-        workers=workers,
-        storage=storage,
-        tracking=tracking,
-        fresh=fresh,
-        reports=None,
-        observer=observer,
-        evaluator=evaluator,
-        stop=stop,
-    )
-    if stop and stop.is_set():
-        return None
-    return compare(record, derived, over=over)
+    with contextlib.ExitStack() as stack:
+        stopping = stop or stack.enter_context(stop_on_signals())
+        record = optimize(
+            derived,
+            sampler=ATTEMPTS,
+            workers=workers,
+            storage=storage,
+            tracking=tracking,
+            fresh=fresh,
+            reports=None,
+            observer=observer,
+            evaluator=evaluator,
+            stop=stopping,
+        )
+        interrupted = stopping.is_set() and record.missing(derived.attempts, seed=derived.seed)
+    return None if interrupted else compare(record, derived, over=over)
 
 
 def target(study: Study, record: StudyRecord, *, sampler: str = "tpe", trials: int | None = None) -> int:

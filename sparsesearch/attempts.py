@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparsesearch.errors import StudyError
-from sparsesearch.space import Candidate, SearchSpace
+from sparsesearch.space import FREQUENCY, POLYNOMIAL_ONLY, POWER, Candidate, SearchSpace
 
-# The defaults of tensorflow-model-optimization's own schedules.
-POWER = 3.0
-FREQUENCY = 100  # optimizer steps
+SEEDS = 2**32  # NumPy takes no larger ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +15,7 @@ class Attempt:
     """A candidate by name; it may lie outside the study's search space.
 
     Raises:
-        StudyError: no name, or a value that no schedule can have.
+        StudyError: no name, a value that no schedule can have, or a seed out of range.
     """
 
     name: str
@@ -27,10 +25,33 @@ class Attempt:
     def __post_init__(self) -> None:
         if not self.name.strip():
             raise StudyError(f"an attempt needs a name, got {self.name!r}")
+        self._check_parameters()
+        if self.seed is not None:
+            check_seed(self.seed)
         try:
             SearchSpace(**self.candidate.parameters)  # type: ignore[arg-type]
         except StudyError as error:
             raise StudyError(f"attempt {self.name!r}: {error.message}", hint=error.hint) from error
+
+    def _check_parameters(self) -> None:
+        kind = self.candidate.schedule
+        for name in POLYNOMIAL_ONLY:
+            value = getattr(self.candidate, name)
+            if (value is not None) != (kind == "polynomial"):
+                raise StudyError(
+                    f"attempt {self.name!r}: a {kind} schedule {'needs' if value is None else 'has no'} {name}, got {value}",
+                    hint="attempts.constant(...) and attempts.polynomial(...) make whole ones",
+                )
+
+    def seed_in(self, study_seed: int) -> int:
+        """Seed of the training, in a study of that seed."""
+        return study_seed if self.seed is None else self.seed
+
+
+def check_seed(seed: object) -> None:
+    """Raise a StudyError unless ``seed`` is a whole number that NumPy takes."""
+    if not isinstance(seed, int) or not 0 <= seed < SEEDS:
+        raise StudyError(f"seed must be a whole number from 0 to {SEEDS - 1}, got {seed!r}")
 
 
 def constant(

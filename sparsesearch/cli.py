@@ -50,7 +50,7 @@ SettingsOption = Annotated[
         help="Override a setting: epochs=6, dataset=mnist, final_sparsity=0.5..0.9, frequency=1,10.",
     ),
 ]
-WorkersOption = Annotated[int | None, typer.Option(help="Processes that train. [default: one per core]")]
+WorkersOption = Annotated[int | None, typer.Option(help="Processes that train (default: one per core).")]
 NoTrackingOption = Annotated[bool, typer.Option("--no-tracking", help="Do not record in MLflow.")]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Start a new search beside earlier ones of this study.")]
 ReportsOption = Annotated[Path, typer.Option("--reports", help="Folder for the report.")]
@@ -60,7 +60,10 @@ ReportsOption = Annotated[Path, typer.Option("--reports", help="Folder for the r
 def optimize(
     study: StudyOption,
     trials: Annotated[
-        int | None, typer.Option(help="Finished trials in all, earlier ones included. [default: the study's]")
+        int | None,
+        typer.Option(
+            help="Finished trials in all, earlier ones included (default: the study's; with attempts, all of them)."
+        ),
     ] = None,
     timeout: Annotated[
         str | None, typer.Option(help="Start no trial after this time, for example 30m; running ones are finished.")
@@ -125,7 +128,9 @@ def optimize(
 @app.command()
 def compare(
     study: StudyOption,
-    over: Annotated[str, typer.Option(help="The parameter whose values are compared: its choices, or its ends.")],
+    over: Annotated[
+        str, typer.Option(help="Parameter whose values are compared: its choices, or the ends of its range.")
+    ],
     pairs: Annotated[int, typer.Option(help="Trainings of each value, by seed.")] = 10,
     settings: SettingsOption = None,
     workers: WorkersOption = None,
@@ -138,7 +143,8 @@ def compare(
 
     What --set does not fix is drawn anew for each pair.
     """
-    from sparsesearch.terminal import print_comparison, view_for
+    from sparsesearch.printing import print_comparison
+    from sparsesearch.terminal import view_for
 
     console, notices = _consoles()
     loaded = _load(study, settings or [])
@@ -181,7 +187,7 @@ def trials(study: StudyOption, storage: StorageOption = DEFAULT_STORAGE, as_json
         print_json(record.to_json(record.trials))
         return
     from sparsesearch import tables
-    from sparsesearch.terminal import print_table
+    from sparsesearch.printing import print_table
 
     console, notices = _consoles()
     print_table(console, tables.trials_table(record))
@@ -197,7 +203,7 @@ def show(
     storage: StorageOption = DEFAULT_STORAGE,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one trial: its schedule, metrics, zeros per kernel and curves."""
+    """Show one trial: its schedule, metrics, the zeros of every kernel and bias, and curves."""
     record = _read(study, storage)
     numbered = {one.number: one for one in record.trials}
     if trial not in numbered:
@@ -212,7 +218,7 @@ def show(
         shown |= chosen.measurement.to_json() if chosen.measurement else {}
         print_json(shown)
         return
-    from sparsesearch.terminal import print_trial
+    from sparsesearch.printing import print_trial
 
     print_trial(_consoles()[0], record, chosen)
 
@@ -360,7 +366,7 @@ def _consoles() -> tuple[Console, Console]:
 
 def _print_front(console: Console, record: StudyRecord) -> None:
     from sparsesearch import tables
-    from sparsesearch.terminal import print_table
+    from sparsesearch.printing import print_table
 
     if not record.front:
         _note(console, f"{record.name}: no complete trial yet")

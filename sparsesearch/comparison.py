@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sparsesearch.attempts import Attempt
+from sparsesearch.attempts import SEEDS, Attempt
 from sparsesearch.errors import StudyError, close_names
-from sparsesearch.formatting import quality_metrics
 from sparsesearch.record import StudyRecord
-from sparsesearch.space import POLYNOMIAL_ONLY, Candidate, Choice, Domain, Int, SearchSpace, Value
-from sparsesearch.study import SEEDS, Study
-from sparsesearch.trial import TrialStatus
+from sparsesearch.space import POLYNOMIAL_ONLY, Candidate, Choice, Domain, Int, SearchSpace, Value, options
+from sparsesearch.study import Study
+from sparsesearch.trial import Trial, TrialStatus
 
 CONFIDENCE = 0.95
 
@@ -46,7 +45,7 @@ class Difference:
     @property
     def is_told(self) -> bool:
         """Whether the interval leaves out 0."""
-        return not self.low <= 0 <= self.high
+        return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +93,13 @@ def comparison_study(study: Study, *, over: str, pairs: int) -> Study:
     if pairs < 2:
         raise StudyError(f"a comparison needs at least 2 pairs, got {pairs}", hint="10 or more tell something")
     if over in POLYNOMIAL_ONLY:
+        if "polynomial" not in options(study.space.schedule):
+            raise StudyError(f"a constant schedule has no {over} to compare", hint="--set schedule=polynomial")
         study = dataclasses.replace(study, space=dataclasses.replace(study.space, schedule="polynomial"))
     values = arms(study, over)
     attempts = tuple(
         Attempt(
-            name=f"{over} {value:.4g}, pair {pair}" if isinstance(value, float) else f"{over} {value}, pair {pair}",
+            name=f"{over} {value}, pair {pair}",
             candidate=_candidate(study, over, value, pair),
             seed=(study.seed + pair) % SEEDS,
         )
@@ -112,21 +113,26 @@ def compare(record: StudyRecord, study: Study, *, over: str) -> Comparison:
     """Compare what ``record`` holds of the attempts of ``study``, a `comparison_study`.
 
     The intervals are Student's, for paired differences; with more than two arms each is widened (Bonferroni)
-    so that all of them hold together with the confidence CONFIDENCE.
+    so that those of one metric hold together with the confidence CONFIDENCE.
 
     Raises:
         StudyError: fewer than two pairs are complete.
     """
     values = arms(study, over)
-    complete = {(trial.attempt, trial.seed): trial for trial in record.complete}
-    rows = [[complete.get((attempt.name, attempt.seed or 0)) for attempt in row] for row in _rows(study, len(values))]
-    whole = [[trial for trial in row if trial] for row in rows if all(row)]
-    lost = tuple(f"{trial.attempt}: {trial.reason}" for trial in record.trials if trial.status is TrialStatus.FAILED)
-    if len(whole) < 2:
-        raise StudyError(
-            f"a comparison needs at least 2 complete pairs, got {len(whole)}", hint=lost[0] if lost else "go on with it"
-        )
+    complete = {trial.attempt: trial for trial in record.complete}
     signs = _signs(record)
+    names = [attempt.name for attempt in study.attempts]
+    lost = {
+        trial.attempt: trial.reason or "a metric is no finite number"
+        for trial in record.trials
+        if trial.attempt in names and (trial.status is TrialStatus.FAILED or not _is_finite(trial, signs))
+    }
+    rows = [names[begin : begin + len(values)] for begin in range(0, len(names), len(values))]
+    usable = complete.keys() - lost.keys()
+    whole = [[complete[name] for name in row] for row in rows if usable.issuperset(row)]
+    if len(whole) < 2:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in list(lost.items())[:1])
+        raise StudyError(f"a comparison needs at least 2 complete pairs, got {len(whole)}", hint=reasons)
     measured = {metric: np.array([[trial.metrics[metric] for trial in row] for row in whole]) for metric in signs}
     means = {
         metric: tuple(zip(table.mean(axis=0).tolist(), table.std(axis=0, ddof=1).tolist(), strict=True))
@@ -144,13 +150,12 @@ def compare(record: StudyRecord, study: Study, *, over: str) -> Comparison:
         pairs=len(whole),
         means=means,
         differences=differences,
-        lost=lost,
+        lost=tuple(f"{name}: {reason}" for name, reason in lost.items()),
     )
 
 
-def _rows(study: Study, width: int) -> Iterator[Sequence[Attempt]]:
-    for begin in range(0, len(study.attempts), width):
-        yield study.attempts[begin : begin + width]
+def _is_finite(trial: Trial, metrics: Iterable[str]) -> bool:
+    return all(math.isfinite(trial.metrics.get(metric, 0.0)) for metric in metrics)
 
 
 def _signs(record: StudyRecord) -> dict[str, int]:
@@ -158,7 +163,7 @@ def _signs(record: StudyRecord) -> dict[str, int]:
     signs: dict[str, int] = {}
     for goal in record.objectives:
         signs[goal.metric] = goal.sign
-        if goal in quality_metrics(record):
+        if goal in record.quality:
             signs[f"test_{goal.metric}"] = goal.sign
     return signs
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from sparsesearch.objective import Objective
-from sparsesearch.record import StudyRecord
 from sparsesearch.trial import Trial
 
 # Metrics that are fractions of something and read best with four decimals.
@@ -53,10 +51,10 @@ def format_round_bytes(count: int) -> str:
 def format_change(value: float) -> str:
     """A signed difference.
 
-    >>> format_change(0.0056), format_change(0.0)
-    ('+0.0056', '+0.0000')
+    >>> format_change(0.0056), format_change(0.0), format_change(0.00024)
+    ('+0.0056', '+0.0000', '+2.4e-04')
     """
-    return f"{value:+.{_DECIMALS}f}" if value == 0 or abs(value) >= 0.0001 else f"{value:+.1e}"
+    return f"{value:+.{_DECIMALS}f}" if value == 0 or abs(value) >= 0.001 else f"{value:+.1e}"
 
 
 def format_difference(name: str, value: float) -> str:
@@ -100,9 +98,13 @@ def format_steps(trial: Trial) -> str:
     return f"{schedule.begin_step}-{schedule.end_step} /{schedule.frequency}" if schedule else ""
 
 
-def quality_metrics(record: StudyRecord) -> list[Objective]:
-    """Objectives that are measured on data and so have a test value."""
-    return [goal for goal in record.objectives if not goal.metric.endswith(("_bytes", "_seconds", "sparsity"))]
+def format_value(value: object) -> str:
+    """A parameter's value.
+
+    >>> format_value(0.123456), format_value(10), format_value("constant")
+    ('0.1235', '10', 'constant')
+    """
+    return f"{value:.4g}" if isinstance(value, float) else f"{value}"
 
 
 def label(metric: str) -> str:

@@ -52,7 +52,6 @@ class Trainer:
         # From here on TensorFlow holds the only copy: image sets are large.
         self._train = tuple(tf.constant(part) for part in data.train)
         self._compared = data.validation[0][: model_files.COMPARED_INPUTS].copy()
-        self._sampled = data.test[0][:SAMPLE].copy()
         # What fits into memory in training fits in evaluation too.
         self._measured = {
             prefix: tf.data.Dataset.from_tensor_slices(split).batch(study.training.batch_size)
@@ -148,8 +147,10 @@ class Trainer:
     def _predictions(self) -> tuple[float, ...]:
         if self._facts["sample"] is None:
             return ()
-        outputs = self._network.stripped(self._sampled, training=False).numpy()
-        return tuple(float(output) for output in outputs.ravel())
+        model, batch_size = self._network.stripped, self._study.training.batch_size
+        batches = self._measured["test_"].take(math.ceil(SAMPLE / batch_size))
+        outputs = np.concatenate([model(inputs, training=False).numpy() for inputs, _ in batches])
+        return tuple(float(output) for output in outputs.ravel()[:SAMPLE])
 
 
 class _Progress(tf_keras.callbacks.Callback):  # type: ignore[misc]

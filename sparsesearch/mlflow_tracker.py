@@ -36,7 +36,7 @@ SEARCH_TAG = "sparsesearch.search"  # identifies one search, whatever others are
 FRONT_TAG = "front"
 FRONT_FILTER = f"tags.{FRONT_TAG} = 'yes'"
 ZEROS_FILE = "zeros.json"
-EPOCH_SECONDS = 1.0  # the metrics of epochs are seen at most this much later
+EPOCH_SECONDS = 1.0  # epochs of a trial that follow each other faster are sent together
 BATCH_METRICS = 1000  # MLflow takes no more at a time
 
 STATUSES = {
@@ -69,7 +69,7 @@ class MlflowTracker:
         self._owner = this_process()
         self._runs: dict[int, str] = {}
         self._epochs: dict[int, list[Metric]] = {}  # by trial: what was not sent yet
-        self._sent = time.monotonic()
+        self._sent: dict[int, float] = {}  # by trial: when
         self._uncompared: list[tuple[str, Trial]] = []
         with tracking_errors(uri), _impatient():
             self._client = MlflowClient(tracking_uri=self._uri)
@@ -118,11 +118,10 @@ class MlflowTracker:
             return
         self._epochs.setdefault(event.number, []).extend(_metrics(event.metrics, step=event.epoch))
         # Small networks have many epochs in a second, and every request costs milliseconds.
-        if time.monotonic() - self._sent > EPOCH_SECONDS:
+        if time.monotonic() - self._sent.get(event.number, 0.0) > EPOCH_SECONDS:
             with tracking_errors(self._uri):
-                for number in list(self._epochs):
-                    self._send_epochs(number, self._runs[number])
-            self._sent = time.monotonic()
+                self._send_epochs(event.number, self._runs[event.number])
+            self._sent[event.number] = time.monotonic()
 
     def finish(self, trial: Trial, files: Mapping[str, bytes]) -> None:
         """See `sparsesearch.tracking.Tracker.finish`."""

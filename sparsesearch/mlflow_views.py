@@ -12,7 +12,6 @@ import time
 import zlib
 from typing import Any
 
-from sparsesearch import formatting
 from sparsesearch.record import SHIPPED_BYTES, StudyRecord
 
 TAG_PREFIX = "mlflow.sharedViewState."
@@ -31,7 +30,7 @@ def saved_views(record: StudyRecord, *, front_filter: str) -> dict[str, str]:
 def _state(record: StudyRecord, wanted: str) -> dict[str, Any]:
     first = record.objectives[0]
     metrics = [goal.metric for goal in record.objectives]
-    metrics += [f"test_{goal.metric}" for goal in formatting.quality_metrics(record)]
+    metrics += [f"test_{goal.metric}" for goal in record.quality]
     metrics += [SHIPPED_BYTES, "times_smaller", "sparsity"]
     columns = [f"metrics.`{name}`" for name in dict.fromkeys(metrics)] + [f"params.`{name}`" for name in PARAMS]
     return {

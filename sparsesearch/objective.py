@@ -39,6 +39,11 @@ class Objective:
         return self.sign * metrics[self.metric]
 
     @property
+    def is_quality(self) -> bool:
+        """Whether the metric is measured on data, and not of the files, the weights or the clock."""
+        return not self.metric.endswith(("_bytes", "_seconds", "sparsity"))
+
+    @property
     def sign(self) -> int:
         """Factor between the metric and its loss: 1 or -1."""
         return -1 if self.direction is Direction.MAXIMIZE else 1

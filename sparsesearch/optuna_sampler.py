@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sparsesearch.attempts import Attempt
 from sparsesearch.errors import StudyError, close_names
@@ -27,12 +28,11 @@ from sparsesearch.optuna_storage import (
 from sparsesearch.process import is_gone, this_process
 from sparsesearch.record import StudyRecord
 from sparsesearch.search import ATTEMPTS
-from sparsesearch.space import POLYNOMIAL_ONLY, Candidate, Choice, Domain, Int, SearchSpace, Value
+from sparsesearch.space import POLYNOMIAL_ONLY, Choice, Domain, Int, SearchSpace, Value
 from sparsesearch.study import Study
 from sparsesearch.trial import BASELINE, Trial, TrialStatus
 
 SAMPLERS = ("tpe", "nsga2", "random", ATTEMPTS)
-PROPOSED = "proposed"  # attribute of a trial in the queue: the candidate that it must have
 OWNERLESS_SECONDS = 60
 
 
@@ -52,8 +52,10 @@ class OptunaSampler:
         check_sampler(sampler, study)
         self._space: SearchSpace = study.space
         self._seed = study.seed
+        self._attempts = study.attempts if sampler == ATTEMPTS else None
         self._url = storage.shown_url
         self._owner = this_process()
+        self._storage = storage.rdb
         self._study = storage.open(study, inspection, fresh=fresh)
         with storage_errors(self._url):
             # A resumed search must not draw the random numbers of the first one again.
@@ -62,24 +64,17 @@ class OptunaSampler:
             self._running: dict[int, optuna.Trial] = {}
             for name in storage.names():
                 self._recover(optuna.load_study(study_name=name, storage=storage.rdb))
-            if sampler == ATTEMPTS:
-                self._queue(study.attempts)
 
-    @property
-    def queued(self) -> int:
-        """How many trials are certain to be asked next: attempts, and those that were stopped."""
-        with storage_errors(self._url):
-            return len(self._study.get_trials(deepcopy=False, states=[TrialState.WAITING]))
-
-    def ask(self) -> Trial:
+    def ask(self) -> Trial | None:
         """See `sparsesearch.search.Sampler.ask`."""
         with storage_errors(self._url):
-            asked = self._study.ask()
-            asked.set_user_attr(OWNER, self._owner)
-            trial = Trial(number=asked.number, status=TrialStatus.RUNNING, **self._proposal(asked))
-            asked.set_user_attr(ATTRIBUTE, trial_fields(trial))
-        self._running[trial.number] = asked
-        return trial
+            if self._attempts is None:
+                asked = self._study.ask()
+                candidate = self._space.candidate(lambda name, domain: _suggest(asked, name, domain))
+                # One seed for the whole study: trials differ by their schedule, not by their luck.
+                return self._started(asked, candidate=candidate, seed=self._seed)
+            missing = self.record().missing(self._attempts, seed=self._seed)
+            return self._attempted(missing[0]) if missing else None
 
     def tell(self, trial: Trial) -> None:
         """See `sparsesearch.search.Sampler.tell`."""
@@ -95,7 +90,7 @@ class OptunaSampler:
                 self._study.tell(running, [trial.metrics[metric] for metric in goals])
             else:
                 if trial.status is TrialStatus.STOPPED:
-                    _enqueue(self._study, trial.attempt, trial.candidate_parameters, trial.seed)
+                    _repeat(self._study, trial)
                 self._study.tell(running, state=TrialState.FAIL)
             del self._running[trial.number]
 
@@ -104,28 +99,24 @@ class OptunaSampler:
         with storage_errors(self._url):
             return read_record(self._study)
 
-    def _proposal(self, asked: optuna.Trial) -> dict[str, Any]:
-        """Fields of the trial that Optuna asks for: of the queue as they are, else drawn from the space."""
-        proposed = asked.user_attrs.get(PROPOSED)
-        if proposed is None:
-            candidate = self._space.candidate(lambda name, domain: _suggest(asked, name, domain))
-            # One seed for the whole study: trials differ by their schedule, not by their luck.
-            return {"candidate": candidate, "seed": self._seed}
-        candidate = Candidate(**proposed["candidate"])
+    def _attempted(self, attempt: Attempt) -> Trial:
+        parameters = attempt.candidate.parameters
+        # Not asked of the study, which would give what is in its queue first.
+        template = create_trial(state=TrialState.RUNNING, system_attrs={"fixed_params": parameters})
+        asked = optuna.Trial(self._study, self._storage.create_new_trial(self._study._study_id, template))
         for name, domain in self._space.domains.items():
             # Optuna learns from what lies inside the space, and is not told of the rest.
-            if candidate.parameters.get(name) in domain:
+            if parameters.get(name) in domain:
                 _suggest(asked, name, domain)
-        return {"candidate": candidate, "seed": proposed["seed"], "attempt": proposed["attempt"]}
+        seed = attempt.seed_in(self._seed)
+        return self._started(asked, candidate=attempt.candidate, seed=seed, attempt=attempt.name)
 
-    def _queue(self, attempts: Iterable[Attempt]) -> None:
-        waiting = self._study.get_trials(deepcopy=False, states=[TrialState.WAITING])
-        queued = [trial.user_attrs.get(PROPOSED, {}) for trial in waiting]
-        for attempt in self.record().missing(attempts, seed=self._seed):
-            seed = self._seed if attempt.seed is None else attempt.seed
-            proposed = _proposed(attempt.name, attempt.candidate.parameters, seed)
-            if proposed not in queued:
-                _enqueue(self._study, **proposed)
+    def _started(self, asked: optuna.Trial, **fields: Any) -> Trial:
+        trial = Trial(number=asked.number, status=TrialStatus.RUNNING, **fields)
+        asked.set_user_attr(OWNER, self._owner)
+        asked.set_user_attr(ATTRIBUTE, trial_fields(trial))
+        self._running[trial.number] = asked
+        return trial
 
     def _recover(self, study: optuna.Study) -> None:
         for frozen in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
@@ -135,14 +126,10 @@ class OptunaSampler:
     def _close(self, study: optuna.Study, frozen: FrozenTrial) -> None:
         running = optuna.Trial(study, frozen._trial_id)
         if ATTRIBUTE in frozen.user_attrs:
-            fields = trial_fields(read_trial(frozen))
-            fields |= {
-                "status": TrialStatus.STOPPED.value,
-                "reason": "the search that ran it died",
-                "measurement": None,
-            }
-            running.set_user_attr(ATTRIBUTE, fields)
-            _enqueue(study, fields["attempt"], fields["candidate"], fields["seed"])
+            died = "the search that ran it died"
+            trial = dataclasses.replace(read_trial(frozen), status=TrialStatus.STOPPED, reason=died, measurement=None)
+            running.set_user_attr(ATTRIBUTE, trial_fields(trial))
+            _repeat(study, trial)
         study.tell(running, state=TrialState.FAIL)
 
 
@@ -164,13 +151,15 @@ def read_objectives(study: optuna.Study) -> list[str]:
 def importances(storage: OptunaStorage, record: StudyRecord) -> dict[str, dict[str, float]]:
     """Share of each objective's variance that each searched parameter explains, by metric and parameter.
 
-    fANOVA (Hutter et al. 2014) over the complete trials; empty while there are too few of them.
+    fANOVA (Hutter et al. 2014) over the complete trials that have all of these parameters, which attempts outside
+    the space have not; parameters of one schedule type only are left out. Empty while there are too few trials.
     """
     study = optuna.load_study(study_name=record.name, storage=storage.rdb)
     found: dict[str, dict[str, float]] = {}
-    # A parameter that some trial lacks would be left out for all: an attempt outside the space is, instead.
     complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-    names = {name for trial in complete for name in trial.params if name not in POLYNOMIAL_ONLY}
+    names = {name for trial in complete for name in trial.params}
+    if "schedule" in names:
+        names -= set(POLYNOMIAL_ONLY)
     inside = [trial for trial in complete if names <= trial.params.keys()]
     if len(inside) < 4:
         return found
@@ -209,12 +198,10 @@ def _is_abandoned(frozen: FrozenTrial) -> bool:
     return started is None or (datetime.datetime.now() - started).total_seconds() > OWNERLESS_SECONDS
 
 
-def _proposed(attempt: str, candidate: dict[str, Value], seed: int) -> dict[str, Any]:
-    return {"attempt": attempt, "candidate": candidate, "seed": seed}
-
-
-def _enqueue(study: optuna.Study, attempt: str, candidate: dict[str, Value], seed: int) -> None:
-    study.enqueue_trial(candidate, user_attrs={PROPOSED: _proposed(attempt, candidate, seed)})
+def _repeat(study: optuna.Study, stopped: Trial) -> None:
+    """Have the candidate asked again; an attempt is repeated when attempts are asked for."""
+    if not stopped.attempt:
+        study.enqueue_trial(stopped.candidate_parameters, skip_if_exists=False)
 
 
 def _suggest(trial: optuna.Trial, name: str, domain: Domain) -> Value:

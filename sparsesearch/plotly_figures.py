@@ -109,8 +109,8 @@ def sparsity_figure(record: StudyRecord) -> go.Figure:
     figure = go.Figure()
     for trial, color, visible in _leading(record.front):
         steps, targets = target_curve(trial, record)
-        name = formatting.format_schedule(trial)
-        look: dict[str, Any] = {"legendgroup": name, "visible": visible}
+        name = _name(trial)
+        look: dict[str, Any] = {"legendgroup": str(trial.number), "visible": visible}
         line = {"shape": "hv", "width": 1.5, "color": color}
         figure.add_trace(go.Scatter(x=steps, y=targets, mode="lines", name=name, line=line, hoverinfo="skip", **look))
         steps, held = achieved_curve(trial, record)
@@ -160,18 +160,18 @@ def prediction_figure(record: StudyRecord) -> go.Figure:
     if sample is None:
         raise ValueError(f"study {record.name!r} predicts no single number")
     truth = {"color": INK, "width": 4}
-    figure = go.Figure(
-        go.Scatter(x=sample.inputs, y=sample.targets, mode="lines", name="truth", line=truth, opacity=0.5)
-    )
+    order = sorted(range(len(sample.inputs)), key=lambda position: sample.inputs[position])
+    across = [sample.inputs[position] for position in order]
+    targets = [sample.targets[position] for position in order]
+    figure = go.Figure(go.Scatter(x=across, y=targets, mode="lines", name="truth", line=truth, opacity=0.5))
     for trial, color, visible in _leading(record.front):
         if trial.measurement:
-            name = formatting.format_schedule(trial)
             figure.add_trace(
                 go.Scatter(
-                    x=sample.inputs,
-                    y=trial.measurement.predictions,
+                    x=across,
+                    y=[trial.measurement.predictions[position] for position in order],
                     mode="lines",
-                    name=name,
+                    name=_name(trial),
                     visible=visible,
                     line={"color": color, "width": 1.5},
                 )
@@ -179,6 +179,10 @@ def prediction_figure(record: StudyRecord) -> go.Figure:
     figure.update_xaxes(title=sample.input_name)
     figure.update_yaxes(title="output")
     return _styled(figure, height=380)
+
+
+def _name(trial: Trial) -> str:
+    return f"{trial.number}: {formatting.format_schedule(trial)}"
 
 
 def _leading(front: list[Trial]) -> Iterator[tuple[Trial, str, bool | str]]:
@@ -236,7 +240,7 @@ def _points(record: StudyRecord, trials: list[Trial], across: Objective, up: Obj
 
 def _hover(record: StudyRecord, trial: Trial) -> str:
     parameters = "<br>".join(
-        f"{name.replace('_', ' ')} {value:.4g}" if isinstance(value, float) else f"{name.replace('_', ' ')} {value}"
+        f"{name.replace('_', ' ')} {formatting.format_value(value)}"
         for name, value in trial.candidate_parameters.items()
     )
     smaller = formatting.format_times(record.times_smaller(trial))
@@ -248,7 +252,7 @@ def _hover(record: StudyRecord, trial: Trial) -> str:
 
 def _values(record: StudyRecord, metrics: Mapping[str, float]) -> str:
     shown = [goal.metric for goal in record.objectives]
-    shown += [f"test_{goal.metric}" for goal in formatting.quality_metrics(record)]
+    shown += [f"test_{goal.metric}" for goal in record.quality]
     return "<br>".join(
         f"{escape(formatting.label(name))} {formatting.format_metric(name, metrics[name])}"
         for name in shown
@@ -281,7 +285,7 @@ def _step_shape(across: Objective) -> str:
 
 def _axis_title(record: StudyRecord, goal: Objective) -> str:
     better = "higher" if goal.direction is Direction.MAXIMIZE else "lower"
-    on = ", validation" if goal in formatting.quality_metrics(record) else ""
+    on = ", validation" if goal in record.quality else ""
     return f"{formatting.label(goal.metric)}{on} ({better} is better)"
 
 

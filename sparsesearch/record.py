@@ -42,6 +42,11 @@ class StudyRecord:
         return [trial for trial in self.trials if trial.status is TrialStatus.COMPLETE]
 
     @property
+    def quality(self) -> list[Objective]:
+        """Objectives that are measured on data, and so have a value on test data too."""
+        return [goal for goal in self.objectives if goal.is_quality]
+
+    @property
     def finished(self) -> int:
         """Trials that count towards the total: complete or failed."""
         return sum(trial.status.counts for trial in self.trials)
@@ -52,16 +57,14 @@ class StudyRecord:
         return [trial for trial in self.trials if trial.status is TrialStatus.RUNNING]
 
     def missing(self, attempts: Iterable[Attempt], *, seed: int) -> list[Attempt]:
-        """The attempts that no trial has finished or is running; ``seed`` is that of attempts without one."""
+        """The attempts that no trial has finished or is running, in a study of that seed."""
         tried = {
             (trial.attempt, trial.candidate, trial.seed)
             for trial in self.trials
             if trial.status.counts or trial.status is TrialStatus.RUNNING
         }
         return [
-            attempt
-            for attempt in attempts
-            if (attempt.name, attempt.candidate, seed if attempt.seed is None else attempt.seed) not in tried
+            attempt for attempt in attempts if (attempt.name, attempt.candidate, attempt.seed_in(seed)) not in tried
         ]
 
     @cached_property
@@ -113,13 +116,13 @@ class StudyRecord:
         """One trial as flat values: objectives, comparison with the baseline, parameters, steps, other metrics.
 
         ``times_smaller`` is a factor; ``<metric>_change`` is the trial's value less the baseline's for
-        every objective that is no size.
+        every objective that is measured on data.
         """
         row: dict[str, Any] = {"trial": trial.number, "status": trial.status.value}
         for goal in self.objectives:
             if goal.metric in trial.metrics:
                 row[goal.metric] = trial.metrics[goal.metric]
-                if self.baseline and not goal.metric.endswith("_bytes"):
+                if self.baseline and goal in self.quality:
                     row[f"{goal.metric}_change"] = trial.metrics[goal.metric] - self.baseline.metrics[goal.metric]
         row["times_smaller"] = self.times_smaller(trial)
         if trial.attempt:

@@ -96,7 +96,7 @@ def _header(record: StudyRecord) -> str:
 def _numbers(record: StudyRecord) -> str:
     if not record.front or record.baseline is None:
         return '<p class="note">No trial is complete yet.</p>'
-    quality = formatting.quality_metrics(record)
+    quality = record.quality
     cards = [("dense baseline", _brief(record, record.baseline.metrics), "no pruning")]
     chosen = {"smallest on the front": min(record.front, key=lambda trial: trial.metrics[SHIPPED_BYTES])}
     if quality:

@@ -28,8 +28,8 @@ Event = Trial | EpochEnd
 class Sampler(Protocol):
     """Proposes candidates and remembers trials: the search's memory."""
 
-    def ask(self) -> Trial:
-        """A new RUNNING trial and its seed; candidates of stopped trials come first."""
+    def ask(self) -> Trial | None:
+        """A new RUNNING trial and its seed, stopped candidates first; None when there is nothing to try."""
         ...
 
     def tell(self, trial: Trial) -> None:
@@ -105,11 +105,13 @@ class _Run:
         self._waiting: defaultdict[int, list[int]] = defaultdict(list)
         self._trained = {(trial.schedule, trial.seed): trial for trial in self.record.complete if trial.same_as is None}
         self._complete = list(self.record.complete)
+        self._exhausted = False  # the sampler has nothing more to try
 
     def wants_more(self, trials: int) -> bool:
         """Whether a slot is free and the total not yet reached by what is finished and open."""
         proposed = len(self._open) - (BASELINE in self._open)
-        return self._finished + proposed < trials and len(self.running) < self._executor.slots
+        free = len(self.running) < self._executor.slots
+        return free and not self._exhausted and self._finished + proposed < trials
 
     def start_baseline(self) -> Iterator[Event]:
         if self.record.baseline is None:
@@ -118,7 +120,11 @@ class _Run:
             yield self._submit(self._open_trial(asked))
 
     def start_next(self) -> Iterator[Event]:
-        trial = self._open_trial(self._sampler.ask())
+        asked = self._sampler.ask()
+        if asked is None:
+            self._exhausted = True
+            return
+        trial = self._open_trial(asked)
         key = trial.schedule, trial.seed
         running = (self._open[number] for number in self.running)
         leader = next((one for one in running if (one.schedule, one.seed) == key), None)
@@ -157,6 +163,7 @@ class _Run:
 
     def _open_trial(self, asked: Trial) -> Trial:
         """Give an asked trial its steps, and record that it started."""
+        self._open[asked.number] = asked
         schedule = snap(asked.candidate, total_steps=self._total_steps) if asked.candidate else None
         trial = dataclasses.replace(asked, schedule=schedule, started=time.time())
         self._open[trial.number] = trial

@@ -13,6 +13,9 @@ from sparsesearch.errors import StudyError
 Value = float | int | str
 
 SCHEDULES = ("constant", "polynomial")
+# What tensorflow-model-optimization's own schedules default to.
+POWER = 3.0
+FREQUENCY = 100  # optimizer steps
 # Parameters that mean nothing to a constant schedule.
 POLYNOMIAL_ONLY = ("initial_sparsity", "power")
 
@@ -122,8 +125,8 @@ class SearchSpace:
     final_sparsity: Domain | float
     begin_fraction: Domain | float = 0.0
     end_fraction: Domain | float = 1.0
-    power: Domain | float = 3.0
-    frequency: Domain | int = 100
+    power: Domain | float = POWER
+    frequency: Domain | int = FREQUENCY
 
     def __post_init__(self) -> None:
         self._check_types()

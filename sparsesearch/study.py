@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparsesearch.attempts import Attempt
+from sparsesearch.attempts import Attempt, check_seed
 from sparsesearch.datasets import Data
 from sparsesearch.errors import StudyError, close_names
 from sparsesearch.objective import Objective
 from sparsesearch.space import SearchSpace
 from sparsesearch.trial import SIZE_METRICS
 
-SEEDS = 2**32  # NumPy takes no larger ones
 # A metric like accuracy reads logits of these rightly; it would cut those of a binary one at 0.5.
 LOGITS_LOSSES = ("sparse_categorical_crossentropy", "categorical_crossentropy")
 
@@ -81,6 +80,7 @@ class Study:
     variants: Mapping[str, Variant] = field(default_factory=dict)  # by the name of their data
     seed: int = 0  # of weights, data order, dropout and sampler
     trials: int = 24  # finished trials unless the caller asks for another number
+    data_name: str = ""  # of the data in use; default that of load_data
     description: str = ""  # one line for people
 
     def __post_init__(self) -> None:
@@ -93,10 +93,10 @@ class Study:
                 raise StudyError(f"{role} must be a function without arguments, got {getattr(self, role)!r}")
         if self.trials < 1:
             raise StudyError(f"trials must be at least 1, got {self.trials}")
-        if not isinstance(self.seed, int) or not 0 <= self.seed < SEEDS:
-            raise StudyError(f"seed must be a whole number from 0 to {SEEDS - 1}, got {self.seed!r}")
+        check_seed(self.seed)
         self._check_objectives()
         self._check_attempts()
+        self._check_variants()
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ class Study:
     @property
     def dataset(self) -> str:
         """Name of the data in use."""
-        name: str = getattr(self.load_data, "name", "") or getattr(self.load_data, "__name__", "data")
+        name: str = self.data_name or getattr(self.load_data, "name", "") or getattr(self.load_data, "__name__", "data")
         return name
 
     def definition(self) -> dict[str, Any]:
@@ -147,7 +147,18 @@ class Study:
         names = [attempt.name for attempt in self.attempts]
         double = sorted({name for name in names if names.count(name) > 1})
         if double:
-            raise StudyError(f"each attempt needs a name of its own, got {double[0]!r} more than once")
+            raise StudyError(
+                f"each attempt needs a name of its own, got {double[0]!r} more than once",
+                hint='attempts.constant(0.5, name="late")',
+            )
+
+    def _check_variants(self) -> None:
+        for name, variant in self.variants.items():
+            if not isinstance(variant, Variant):
+                raise StudyError(
+                    f"variant {name!r} must be a Variant, got {type(variant).__name__}",
+                    hint="Variant(load_data=..., training=Training(...))",
+                )
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -195,7 +195,7 @@ def _on_dataset(study: Study, name: str) -> Study:
             hint=close_names(name, known) if study.variants else "add it to the study file: variants={...}",
         )
     variant = study.variants[name]
-    return dataclasses.replace(study, load_data=variant.load_data, training=variant.training)
+    return dataclasses.replace(study, load_data=variant.load_data, training=variant.training, data_name=name)
 
 
 def _parse_training(name: str, text: str) -> Any:

@@ -10,7 +10,7 @@ from sparsesearch import formatting
 from sparsesearch.record import SHIPPED_BYTES, StudyRecord
 from sparsesearch.trial import BASELINE, Measurement, Trial, TrialStatus
 
-MOVED = "* moved to where an update of the masks falls, so that the final sparsity is reached"
+MOVED = "* its end was moved to where an update of the masks falls, so that the final sparsity is reached"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def trials_table(record: StudyRecord) -> Table:
         _metric("h5_bytes", rank=7),
         _metric("tflite_bytes", rank=7),
         *_shipped(record),
-        Column("compression", _compression, rank=8),
+        Column("compression", _compression, rank=4),
     )
     return _table(record, columns, record.trials)
 
@@ -72,14 +72,14 @@ def _baseline(record: StudyRecord) -> tuple[Trial, ...]:
 def _identity(record: StudyRecord) -> tuple[Column, ...]:
     return (
         Column("trial", lambda trial: "dense" if trial.number == BASELINE else f"{trial.number}"),
-        Column("schedule", _schedule, numeric=False),
-        Column("steps", lambda trial: _steps(record, trial), numeric=False, rank=9),
+        Column("schedule", lambda trial: _schedule(record, trial), numeric=False),
+        Column("steps", formatting.format_steps, numeric=False, rank=9),
     )
 
 
 def _objectives(record: StudyRecord) -> tuple[Column, ...]:
     columns: list[Column] = []
-    measured_on_data = formatting.quality_metrics(record)
+    measured_on_data = record.quality
     for position, goal in enumerate(record.objectives):
         # Where there is no room for a status, the first number's place says why it is missing.
         columns.append(_metric(goal.metric, status_if_missing=position == 0))
@@ -97,17 +97,15 @@ def _shipped(record: StudyRecord) -> tuple[Column, ...]:
     )
 
 
-def _schedule(trial: Trial) -> str:
-    return "no pruning" if trial.number == BASELINE else formatting.format_schedule(trial)
-
-
-def _steps(record: StudyRecord, trial: Trial) -> str:
-    return formatting.format_steps(trial) + ("*" if _is_moved(record, trial) else "")
+def _schedule(record: StudyRecord, trial: Trial) -> str:
+    if trial.number == BASELINE:
+        return "no pruning"
+    return formatting.format_schedule(trial) + ("*" if _is_moved(record, trial) else "")
 
 
 def _is_moved(record: StudyRecord, trial: Trial) -> bool:
-    """Whether the steps are others than those asked for."""
-    if record.inspection is None or trial.schedule is None or trial.candidate is None:
+    """Whether an attempt has other steps than it asks for; what a sampler draws is moved as a rule."""
+    if not trial.attempt or record.inspection is None or trial.schedule is None or trial.candidate is None:
         return False
     asked = round(trial.candidate.end_fraction * record.inspection.total_steps)
     return (trial.schedule.end_step, trial.schedule.frequency) != (asked, trial.candidate.frequency)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from sparsesearch.tensorflow_runtime import start_tensorflow
@@ -14,6 +15,8 @@ class TensorboardLogs(pruning.PruningSummaries):  # type: ignore[misc, name-defi
     """Keras callback that writes one training's logs into ``folder``: tfmot's summaries of every epoch."""
 
     def __init__(self, folder: Path) -> None:
+        # Of an earlier training of the same trial; TensorBoard would show both as one.
+        shutil.rmtree(folder, ignore_errors=True)
         # The graph would be most of the file, and is the same for every trial.
         super().__init__(log_dir=str(folder), write_graph=False, profile_batch=0)
 

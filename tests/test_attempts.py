@@ -28,6 +28,8 @@ def test_the_published_attempts_have_the_articles_names() -> None:
         (lambda: attempts.polynomial(0.6, 0.5), "attempt 'poly 60/50': initial_sparsity must not exceed"),
         (lambda: attempts.polynomial(0.1, 0.5, power=0), "power must be above 0"),
         (lambda: attempts.constant(0.5, frequency=0), "frequency must be whole optimizer steps"),
+        (lambda: Attempt(name="bare", candidate=Candidate(schedule="polynomial", final_sparsity=0.5, begin_fraction=0.0, end_fraction=1.0, frequency=1)), "a polynomial schedule needs initial_sparsity, got None"),
+        (lambda: Attempt(name="late", candidate=attempts.constant(0.5).candidate, seed=-1), "seed must be a whole number from 0 to 4294967295, got -1"),
         (lambda: Attempt(name=" ", candidate=attempts.constant(0.5).candidate), "needs a name"),
     ],
 )  # fmt: skip

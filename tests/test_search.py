@@ -286,6 +286,30 @@ def test_an_interrupted_attempt_is_repeated_under_its_name(storage_url: str) -> 
     assert sorted(trial.attempt for trial in record.complete) == sorted(attempt.name for attempt in ATTEMPTS)
 
 
+def test_two_searches_share_the_attempts_and_invent_none(storage_url: str) -> None:
+    study = analytic_study(attempts=ATTEMPTS)
+    one, other = (sampler_for(study, storage_url, sampler="attempts") for _ in range(2))
+    asked = [sampler.ask() for sampler in (one, other, one, other, one)]
+    assert [trial.attempt if trial else None for trial in asked] == [
+        "outside",
+        "const 0.5",
+        "the same again",
+        None,
+        None,
+    ]
+
+
+def test_what_another_sampler_left_stopped_is_no_attempt(storage_url: str) -> None:
+    study = analytic_study(attempts=ATTEMPTS)
+    sampler = sampler_for(study, storage_url)
+    asked = sampler.ask()
+    assert asked is not None
+    sampler.tell(dataclasses.replace(asked, status=TrialStatus.STOPPED))
+    assert [trial.attempt for trial in run_attempts(study, storage_url).complete] == [one.name for one in ATTEMPTS]
+    again = sampler_for(study, storage_url).ask()
+    assert again is not None and again.candidate == asked.candidate
+
+
 def test_attempts_have_the_seed_they_ask_for(storage_url: str) -> None:
     seeded = tuple(dataclasses.replace(ATTEMPTS[1], name=f"seed {seed}", seed=seed) for seed in (3, 4))
     record = run_attempts(analytic_study(attempts=seeded), storage_url)

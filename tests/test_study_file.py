@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from pathlib import Path
 
@@ -137,6 +138,19 @@ def test_settings_that_do_not_fit_are_refused(name: str, value: str, message: st
 def test_a_study_without_variants_has_no_other_data() -> None:
     with pytest.raises(StudyError, match="study 'mine' has no data set 'mnist' .add it to the study file: variants="):
         load_study(write("mine.py", MINE), settings={"dataset": "mnist"})
+
+
+def test_a_variant_brings_its_training_and_its_name() -> None:
+    text = MINE.replace(
+        "study = Study(",
+        "other = lambda: None\nfrom sparsesearch import Variant\nstudy = Study(variants={'elsewhere': Variant(load_data=other, training=Training(epochs=9, batch_size=1, loss='mse', metrics=('accuracy',)))}, ",
+        1,
+    )
+    study = load_study(write("mine.py", text), settings={"dataset": "elsewhere", "batch_size": "7"})
+    assert (study.dataset, study.training.epochs, study.training.batch_size) == ("elsewhere", 9, 7)
+    assert study.definition()["dataset"] == "elsewhere"
+    with pytest.raises(StudyError, match="variant 'x' must be a Variant, got function"):
+        dataclasses.replace(study, variants={"x": lambda: None})
 
 
 def test_definitions_say_what_differs() -> None:

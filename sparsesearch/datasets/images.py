@@ -101,18 +101,17 @@ class ClassFolders:
         """Read, resize and split the photos."""
         local = local_path(self.name)
         path = local or fetch_file(self.url, name=self.name, wanted=f"{self.name}/ with a folder for each class")
-        names: list[str] = []
-        photos: list[Array] = []
-        for folder, file, content in _photos(path):
-            names.append(folder)
-            photos.append(self._decoded(file, content))
+        photos = sorted(
+            ((file, self._decoded(file, content)) for file, content in _photos(path)), key=lambda photo: photo[0]
+        )
+        names = [Path(file).parent.name for file, _ in photos]
         classes, labels = np.unique(np.array(names), return_inverse=True)
         if len(classes) < 2:
             raise DataError(
                 f"{path} must hold photos in a folder for each class, got {len(photos)} photos in {len(classes)}",
                 hint=f"photos are files that end in {', '.join(PHOTO_ENDINGS)}",
             )
-        x, y = np.stack(photos), labels.astype(np.int32)
+        x, y = np.stack([photo for _, photo in photos]), labels.astype(np.int32)
         photos.clear()
         rows, held_out = _split((np.arange(len(y)), y), 2 * HELD_OUT_SHARE)
         validation, test = _split(held_out, 0.5)
@@ -129,7 +128,7 @@ class ClassFolders:
         try:
             with Image.open(io.BytesIO(content)) as photo:
                 rgb = photo.convert("RGB")
-        except OSError as error:
+        except (OSError, SyntaxError, ValueError) as error:  # Pillow's, for files broken in different ways
             raise DataError(f"{file} is no photo: {error}", hint="take it out, or fetch it again") from error
         if rgb.size != (self.size, self.size):
             rgb = rgb.resize((self.size, self.size), Image.Resampling.BILINEAR)
@@ -141,23 +140,24 @@ def class_folders(name: str, *, size: int, url: str) -> ClassFolders:
     return ClassFolders(name, size, url)
 
 
-def _photos(path: Path) -> Iterator[tuple[str, str, bytes]]:
-    """Name of the folder, name of the file and content of every photo under ``path``, in the order of names."""
+def _photos(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Name, with its folders, and content of every photo under ``path``, in any order."""
     if path.is_dir():
-        files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in PHOTO_ENDINGS]
+        files = [file for file in path.rglob("*") if file.suffix.lower() in PHOTO_ENDINGS]
         for file in files:
-            yield file.parent.name, str(file), file.read_bytes()
+            yield file.relative_to(path).as_posix(), file.read_bytes()
         for archive in [] if files else sorted(path.iterdir()):
             if archive.is_file() and tarfile.is_tarfile(archive):
                 yield from _photos(archive)
         return
     try:
         with tarfile.open(path) as opened:
-            members = [one for one in opened.getmembers() if Path(one.name).suffix.lower() in PHOTO_ENDINGS]
-            for member in sorted(members, key=lambda one: one.name):
-                content = opened.extractfile(member)
-                yield Path(member.name).parent.name, member.name, content.read() if content else b""
-    except (OSError, tarfile.TarError, zlib.error) as error:
+            # In the order in which they lie there: going back in a compressed archive means reading it again.
+            for member in opened:
+                content = opened.extractfile(member) if Path(member.name).suffix.lower() in PHOTO_ENDINGS else None
+                if content:
+                    yield member.name, content.read()
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}", hint="fetch the archive again") from error
 
 

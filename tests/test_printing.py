@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from sparsesearch.printing import GAP, column_widths, fitting
 from sparsesearch.record import StudyRecord
 from sparsesearch.tables import trials_table
-from sparsesearch.terminal import GAP, column_widths, fitting
 
 Searched = Callable[..., StudyRecord]
 
