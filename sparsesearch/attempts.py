@@ -38,8 +38,9 @@ class Attempt:
         for name in POLYNOMIAL_ONLY:
             value = getattr(self.candidate, name)
             if (value is not None) != (kind == "polynomial"):
+                rule = "needs" if value is None else "has no"
                 raise StudyError(
-                    f"attempt {self.name!r}: a {kind} schedule {'needs' if value is None else 'has no'} {name}, got {value}",
+                    f"attempt {self.name!r}: a {kind} schedule {rule} {name}, got {value}",
                     hint="attempts.constant(...) and attempts.polynomial(...) make whole ones",
                 )
 

@@ -55,7 +55,6 @@ class OptunaSampler:
         self._attempts = study.attempts if sampler == ATTEMPTS else None
         self._url = storage.shown_url
         self._owner = this_process()
-        self._storage = storage.rdb
         self._study = storage.open(study, inspection, fresh=fresh)
         with storage_errors(self._url):
             # A resumed search must not draw the random numbers of the first one again.
@@ -103,7 +102,7 @@ class OptunaSampler:
         parameters = attempt.candidate.parameters
         # Not asked of the study, which would give what is in its queue first.
         template = create_trial(state=TrialState.RUNNING, system_attrs={"fixed_params": parameters})
-        asked = optuna.Trial(self._study, self._storage.create_new_trial(self._study._study_id, template))
+        asked = optuna.Trial(self._study, self._study._storage.create_new_trial(self._study._study_id, template))
         for name, domain in self._space.domains.items():
             # Optuna learns from what lies inside the space, and is not told of the rest.
             if parameters.get(name) in domain:
