@@ -150,12 +150,11 @@ def draw(table: tables.Table, width: int, *, rows: int | None = None, title: str
     """A table as rich draws it, with as many of its columns as fit into ``width``."""
     widths = column_widths(table)
     shown = fitting(table.columns, widths, width)
-    has_marks = any(column.title == "steps" for column in shown)
     drawn = RichTable(
         box=None,
         title=title or None,
         title_justify="left",
-        caption=table.note if has_marks and table.note else None,
+        caption=table.note or None,
         caption_justify="left",
         pad_edge=False,
         padding=(0, GAP // 2),

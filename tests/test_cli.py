@@ -124,7 +124,6 @@ def test_front_trials_and_show_read_the_storage(searched: Searched, run: Run) ->
         line for line in out.splitlines() if line.split()[:1] in [["dense"], *([str(number)] for number in range(8))]
     ]
     assert len(rows) == 1 + 8
-    assert "* moved to where an update of the masks falls" in out
     best = record.front[0].number
     code, out, _ = run(f"show --study analytic --trial {best}")
     assert f"analytic, trial {best} " in out

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
+import io
 from collections.abc import Callable
 
 import pytest
+from rich.console import Console
 
-from sparsesearch.printing import GAP, column_widths, fitting
+from sparsesearch.printing import GAP, column_widths, fitting, print_table
 from sparsesearch.record import StudyRecord
 from sparsesearch.tables import trials_table
 
@@ -34,3 +37,19 @@ def test_the_recap_has_what_the_articles_print(searched: Searched) -> None:
     assert {"schedule", "h5", "zipped h5", "tflite", "zipped tflite", "compression", "test accuracy", "smaller"} <= set(
         cells
     )
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_a_moved_attempt_is_marked_and_explained(searched: Searched, width: int) -> None:
+    record = searched(trials=1)
+    moved = dataclasses.replace(record.trials[0], attempt="mine")
+    assert record.trials[0].schedule is not None and record.trials[0].candidate is not None
+    marked = dataclasses.replace(
+        moved,
+        candidate=dataclasses.replace(record.trials[0].candidate, frequency=record.trials[0].schedule.frequency + 1),
+    )
+    console = Console(width=width, file=io.StringIO(), force_terminal=True, color_system=None)
+    print_table(console, trials_table(dataclasses.replace(record, trials=(marked,))))
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "mine*" in printed and "* its end was moved" in " ".join(printed.split())
+    assert "*" not in "".join(column.text(record.trials[0]) for column in trials_table(record).columns)

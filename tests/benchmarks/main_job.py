@@ -62,6 +62,24 @@ def outside_fit(record: StudyRecord) -> float:
     )
 
 
+def attempts(study: str) -> str:
+    """Seconds of a study's attempts and its dense baseline, and the largest private memory of a worker."""
+    started = time.perf_counter()
+    line = [*COMMAND, "optimize", "--study", study, "--sampler", "attempts", "--fresh"]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak = 0
+    while process.poll() is None:
+        time.sleep(0.5)
+        try:
+            workers = psutil.Process(process.pid).children(recursive=True)
+            peak = max([peak, *(worker.memory_info().rss - worker.memory_info().shared for worker in workers)])
+        except psutil.NoSuchProcess:
+            continue
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    return f"{time.perf_counter() - started:.1f} s, a worker at most {peak / 1e6:.0f} MB of its own"
+
+
 def main(repeats: int) -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as folder:
@@ -76,6 +94,8 @@ def main(repeats: int) -> None:
         for words in (("--help",), ("front", "--study", "cnn")):
             samples = [timed(*words) for _ in range(repeats)]
             rows[" ".join(words)] = f"{statistics.median(samples):.2f} s ({min(samples):.2f} to {max(samples):.2f})"
+        for study in ("mlp", "lstm"):
+            rows[f"attempts and baseline of {study}"] = "; ".join(attempts(study) for _ in range(3))
     for name, figure in rows.items():
         print(f"{name:<44} {figure}")
 
