@@ -119,7 +119,7 @@ class Network:
         kernels = [kernel for wrapper in self._wrappers for kernel, _, _ in wrapper.pruning_vars]
         return sum(int(np.prod(kernel.shape)) for kernel in kernels)
 
-    def compile(self, *, steps_per_execution: int) -> None:
+    def compile(self) -> None:
         """Compile the wrapped model for training and the stripped one for measuring."""
         training = self._study.training
         for kind, names in (
@@ -137,7 +137,6 @@ class Network:
             optimizer=optimizer,
             loss=loss,
             metrics=_metrics(training.metrics),
-            steps_per_execution=steps_per_execution,
         )
         self.stripped.compile(loss=loss, metrics=_metrics(training.metrics))
         optimizer.build(self.pruned.trainable_variables)
@@ -146,6 +145,7 @@ class Network:
     def reset(self, schedule: Schedule | None, *, seed: int) -> None:
         """Back to before the first step, with the weights of ``seed`` and the numbers of ``schedule``."""
         self._schedule.assign(schedule)
+        self.pruned.reset_metrics()
         self.stripped.set_weights(self._initial_weights(seed))
         for variable, value in zip(self.pruned.optimizer.variables, self._optimizer_start, strict=True):
             variable.assign(value)

@@ -47,8 +47,8 @@ class Trainer:
         self._examples = len(data.train[0])
         self._input_shape = data.train[0].shape[1:]
         self._steps_per_epoch = math.ceil(self._examples / study.training.batch_size)
-        # One call per epoch keeps Python out of the steps.
-        self._network.compile(steps_per_execution=self._steps_per_epoch)
+        self._validation_steps = math.ceil(len(data.validation[0]) / study.training.batch_size)
+        self._network.compile()
         # From here on TensorFlow holds the only copy: image sets are large.
         self._train = tuple(tf.constant(part) for part in data.train)
         self._compared = data.validation[0][: model_files.COMPARED_INPUTS].copy()
@@ -57,6 +57,8 @@ class Trainer:
             prefix: tf.data.Dataset.from_tensor_slices(split).batch(study.training.batch_size)
             for prefix, split in (("", data.validation), ("test_", data.test))
         }
+
+        self._epoch = tf.function(self._train_and_validate)
 
     def inspection(self) -> Inspection:
         """Facts about the study for the search, the tracker and the report.
@@ -101,14 +103,26 @@ class Trainer:
         callbacks = [pruning.UpdatePruningStep(), progress]
         if self._tensorboard:
             callbacks.append(TensorboardLogs(self._tensorboard / tensorboard_folder(assignment.number)))
-        self._network.pruned.fit(
-            self._batches(order),
-            epochs=epochs,
-            steps_per_epoch=self._steps_per_epoch,
-            validation_data=self._measured[""],
-            verbose=0,
-            callbacks=callbacks,
-        )
+        hooks = tf_keras.callbacks.CallbackList(callbacks, model=self._network.pruned, epochs=epochs)
+        training, validation = iter(self._batches(order)), iter(self._measured[""].repeat())
+        hooks.on_train_begin()
+        for epoch in range(epochs):
+            hooks.on_epoch_begin(epoch)
+            found = self._epoch(training, validation)
+            hooks.on_epoch_end(epoch, {name: float(value) for name, value in found.items()})
+        hooks.on_train_end()
+
+    def _train_and_validate(self, training: Any, validation: Any) -> dict[str, Any]:
+        """One epoch of Keras' own steps in one graph, and its metrics; a call of Keras' fit costs tens of milliseconds
+        an epoch in Python, more than the epoch of a small network.
+        """
+        model = self._network.pruned
+        for _ in tf.range(self._steps_per_epoch):
+            model.train_step(next(training))
+        found = _read_metrics(model)
+        for _ in tf.range(self._validation_steps):
+            model.test_step(next(validation))
+        return found | {f"val_{name}": value for name, value in _read_metrics(model).items()}
 
     def _batches(self, order: Array) -> Any:
         """Batches of the training data in ``order``, shape (epochs, examples); none spans two epochs."""
@@ -176,6 +190,13 @@ class _Progress(tf_keras.callbacks.Callback):  # type: ignore[misc]
         metrics["target_sparsity"] = schedule.sparsity_at((epoch + 1) * self._steps_per_epoch) if schedule else 0.0
         self.history.append(metrics)
         self._report(EpochEnd(number=self._assignment.number, epoch=epoch + 1, metrics=metrics))
+
+
+def _read_metrics(model: Any) -> dict[str, Any]:
+    """Metrics of a compiled model since they were last read, by name."""
+    found = {metric.name: metric.result() for metric in model.metrics}
+    model.reset_metrics()
+    return found
 
 
 def check_targets(zeros: tuple[ZeroCount, ...], schedule: Schedule | None) -> None:

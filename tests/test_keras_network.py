@@ -212,7 +212,7 @@ def test_names_that_keras_does_not_know_are_refused(name: str, value: Any) -> No
     study = tiny_study(objectives=(maximize("sparsity"),))
     study = replace(study, training=replace(study.training, **{name: value}))
     with pytest.raises(StudyError, match=f"Keras knows no {name.removesuffix('s') if name == 'metrics' else name}"):
-        Network(study).compile(steps_per_execution=1)
+        Network(study).compile()
 
 
 def test_tiny_network_is_what_its_name_says() -> None:
