@@ -113,7 +113,10 @@ def _convert(model: Any, shape: tuple[int, ...]) -> bytes:
         function = tf.function(lambda x: model(x, training=False)).get_concrete_function(
             tf.TensorSpec(shape, model.inputs[0].dtype)
         )
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
+        # The converter saves what it is given with everything inside; a Keras model takes seconds, its weights do not.
+        weights = tf.Module()
+        weights.variables_of_model = model.variables
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function], weights)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converted: bytes = converter.convert()
     return converted
