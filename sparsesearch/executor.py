@@ -46,7 +46,7 @@ class Evaluator(Protocol):
     """Knows how to evaluate one study; the part of it that travels to the workers."""
 
     def warm(self) -> None:
-        """Import what evaluating needs, without touching the study's data."""
+        """Get ready as far as that goes without the study's data; what is wrong is said by `inspect`."""
         ...
 
     def inspect(self) -> Inspection:

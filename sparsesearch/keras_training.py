@@ -31,17 +31,18 @@ class Trainer:
 
     Args:
         study: what to train.
+        network: that of the study, if it was built before.
         tensorboard: folder for TensorBoard's logs, one folder below it per trial; None writes none.
 
     Raises:
         SparsesearchError: the model cannot be pruned, the data do not fit it.
     """
 
-    def __init__(self, study: Study, *, tensorboard: Path | None = None) -> None:
+    def __init__(self, study: Study, *, network: Network | None = None, tensorboard: Path | None = None) -> None:
         self._study = study
         self._tensorboard = tensorboard
         data = _load(study)
-        self._network = Network(study)
+        self._network = network or Network(study)
         _check_fit(study, data, self._network.stripped)
         self._facts = _facts(study, data, self._network.stripped)
         self._examples = len(data.train[0])
@@ -161,9 +162,8 @@ class Trainer:
     def _predictions(self) -> tuple[float, ...]:
         if self._facts["sample"] is None:
             return ()
-        model, batch_size = self._network.stripped, self._study.training.batch_size
-        batches = self._measured["test_"].take(math.ceil(SAMPLE / batch_size))
-        outputs = np.concatenate([model(inputs, training=False).numpy() for inputs, _ in batches])
+        batches = self._measured["test_"].take(math.ceil(SAMPLE / self._study.training.batch_size))
+        outputs = self._network.stripped.predict(batches, verbose=0)
         return tuple(float(output) for output in outputs.ravel()[:SAMPLE])
 
 
