@@ -40,6 +40,9 @@ SETTINGS = {
     # Converting a model holds the interpreter for seconds; that is no reason for a warning.
     "distributed.admin.tick.limit": "1h",
     "distributed.comm.timeouts.connect": "60s",
+    # Dask takes a task for short until one is done, and would queue the second behind the first for minutes. It
+    # knows our `_evaluate` without the underscore.
+    "distributed.scheduler.default-task-durations": {"evaluate": "1h"},
     # glibc reads these when a process starts: one heap, and large buffers given back, keep training in less memory.
     "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**20,
@@ -66,7 +69,6 @@ class DaskExecutor:
         self._slots = count_workers(workers)
         self._events: queue.SimpleQueue[EpochEnd | Outcome | BaseException] = queue.SimpleQueue()
         self._futures: dict[int, Future[Any]] = {}
-        self._places: dict[int, str] = {}  # address of the worker that an evaluation was meant for
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         with contextlib.ExitStack() as stack:
             stack.enter_context(dask.config.set(SETTINGS))
@@ -100,7 +102,7 @@ class DaskExecutor:
 
         The first worker loads the data alone: what it downloads is there for the others.
         """
-        addresses = self._addresses()
+        addresses = list(self._client.scheduler_info(n_workers=-1)["workers"])
         self._preparing = [self._on(address, _warm) for address in addresses]
         first = self._client.submit(_inspect, pure=False)
         try:
@@ -120,13 +122,7 @@ class DaskExecutor:
 
     def submit(self, assignment: Assignment) -> None:
         """See `Executor.submit`."""
-        # Dask counts on short tasks, and would queue one behind another that runs for minutes.
-        free = [address for address in self._addresses() if address not in self._places.values()]
-        future = self._client.submit(
-            _evaluate, assignment, pure=False, workers=free[:1] or None, allow_other_workers=bool(free)
-        )
-        if free:
-            self._places[assignment.number] = free[0]
+        future = self._client.submit(_evaluate, assignment, pure=False)
         self._futures[assignment.number] = future
         future.add_done_callback(lambda done: self._events.put(self._outcome(assignment.number, done)))
 
@@ -140,7 +136,6 @@ class DaskExecutor:
             raise event
         if isinstance(event, Outcome):
             self._futures.pop(event.number, None)
-            self._places.pop(event.number, None)
         return event
 
     def close(self) -> None:
@@ -152,9 +147,6 @@ class DaskExecutor:
         with warnings.catch_warnings(), contextlib.suppress(TimeoutError):
             warnings.simplefilter("ignore")
             self._resources.close()
-
-    def _addresses(self) -> list[str]:
-        return list(self._client.scheduler_info(n_workers=-1)["workers"])
 
     def _on(self, address: str, function: Callable[[], object]) -> Future[Any]:
         future: Future[Any] = self._client.submit(function, workers=[address], pure=False)

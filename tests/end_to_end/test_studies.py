@@ -21,7 +21,7 @@ def test_the_mlp_runs_its_attempts_and_a_sampler_goes_on(in_empty_folder: Path, 
     assert found["finished"] == 3
     assert {row["attempt"] for row in found["trials"]} <= {"poly 10/50", "poly 20/50", "poly 30/60"}
     assert sorted(path.name for path in Path("logs/mlp").iterdir()) == ["dense", "trial-000", "trial-001", "trial-002"]
-    assert "test mse" in run("trials", "--study", "mlp").stdout
+    assert "compression" in run("trials", "--study", "mlp").stdout
     assert "Predictions against truth" in Path("reports/mlp.html").read_text()
     run("optimize", "--trials", "4", *few)
     record = read_study("mlp")
